@@ -1,0 +1,598 @@
+//! Claims: what is said about a provider's hardware, by whom it is vouched for, and since when.
+//!
+//! A claim earns nothing by itself. It carries its [`Provenance`] and the time of its
+//! observation, so that a [`Constraint`](crate::Constraint) can ask for both.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, MapAccess, Visitor},
+};
+use thiserror::Error;
+
+use crate::{Decode, DecodeError, Duration, Encode, Reader, Text, Time, codec::encode_count};
+
+/// The most bytes that a claim key may take.
+pub const CLAIM_KEY_BYTES_MAX: usize = 64;
+
+/// The most bytes that the text of a claim may take.
+pub const CLAIM_TEXT_BYTES_MAX: usize = 64;
+
+/// The most claims that one provider may make.
+pub const CLAIMS_MAX: usize = 64;
+
+/// The words of the constraint language, which cannot be claim keys.
+const RESERVED: [&str; 5] = ["age", "false", "has", "in", "true"];
+
+/// Text that is not a claim key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "a claim key is a dotted lower-case name of at most {CLAIM_KEY_BYTES_MAX} bytes, such as \
+     gpu.vram"
+)]
+pub struct InvalidClaimKey;
+
+/// A map of claims that holds [`CLAIMS_MAX`] already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("more than {CLAIMS_MAX} claims")]
+pub struct TooManyClaims;
+
+/// The name of an attribute, such as `gpu.vram`.
+///
+/// Names of `a-z`, `0-9`, `_` and `-`, joined by dots; each starts with a letter or digit, the
+/// first with a letter. The words of the constraint language are excluded.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClaimKey(Text<CLAIM_KEY_BYTES_MAX>);
+
+impl ClaimKey {
+    /// Takes `text` if it is a claim key.
+    ///
+    /// # Errors
+    /// [`InvalidClaimKey`] when it is not.
+    pub fn new(text: &str) -> Result<Self, InvalidClaimKey> {
+        let starts_with_letter = text.starts_with(|first: char| first.is_ascii_lowercase());
+        let well_formed = starts_with_letter && text.split('.').all(is_name);
+        if !well_formed || RESERVED.contains(&text) {
+            return Err(InvalidClaimKey);
+        }
+        Text::new(text).map(Self).map_err(|_| InvalidClaimKey)
+    }
+
+    /// Returns the key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+fn is_name(part: &str) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    part.as_bytes().first().is_some_and(plain)
+        && part.bytes().all(|byte| plain(&byte) || matches!(byte, b'_' | b'-'))
+}
+
+impl FromStr for ClaimKey {
+    type Err = InvalidClaimKey;
+
+    fn from_str(text: &str) -> Result<Self, InvalidClaimKey> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for ClaimKey {
+    type Error = InvalidClaimKey;
+
+    fn try_from(text: String) -> Result<Self, InvalidClaimKey> {
+        Self::new(&text)
+    }
+}
+
+impl From<ClaimKey> for String {
+    fn from(key: ClaimKey) -> Self {
+        key.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for ClaimKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Encode for ClaimKey {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+}
+
+impl Decode for ClaimKey {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let text = Text::<CLAIM_KEY_BYTES_MAX>::decode(reader)?;
+        Self::new(text.as_str()).map_err(|_| DecodeError::Invalid("claim key"))
+    }
+}
+
+impl JsonSchema for ClaimKey {
+    fn schema_name() -> Cow<'static, str> {
+        "ClaimKey".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The name of an attribute, such as gpu.vram",
+            "type": "string",
+            "pattern": r"^[a-z][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*$",
+            "maxLength": CLAIM_KEY_BYTES_MAX,
+        })
+    }
+}
+
+/// Who vouches for a claim, weakest first.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Provenance {
+    /// The provider says so.
+    #[default]
+    Declared,
+    /// The network measured it.
+    Measured,
+    /// The hardware's evidence proves it.
+    Attested,
+}
+codec!(enum Provenance { 0 = Declared, 1 = Measured, 2 = Attested });
+
+impl Provenance {
+    /// Every provenance, weakest first.
+    pub const ALL: [Self; 3] = [Self::Declared, Self::Measured, Self::Attested];
+
+    /// Returns the word for it in constraints and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Declared => "declared",
+            Self::Measured => "measured",
+            Self::Attested => "attested",
+        }
+    }
+}
+
+impl fmt::Display for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A number with six digits after the point, exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Decimal(i64);
+
+impl Decimal {
+    /// Takes a count of millionths.
+    #[must_use]
+    pub const fn from_micro(micro: i64) -> Self {
+        Self(micro)
+    }
+
+    /// Returns the count of millionths.
+    #[must_use]
+    pub const fn as_micro(self) -> i64 {
+        self.0
+    }
+}
+
+impl Encode for Decimal {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+}
+
+impl Decode for Decimal {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        i64::decode(reader).map(Self)
+    }
+}
+
+/// The value of a claim, or the value that a constraint compares it with.
+///
+/// Integers, counts of bytes and decimals are numbers and compare with each other exactly; every
+/// other kind compares with its own only, by [`Value::compare`]. `==` in Rust is equality of kind
+/// and content. The text form, by `Display`, is that of the constraint language.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "ValueJson", into = "ValueJson")]
+pub enum Value {
+    /// A truth value: `true`.
+    Bool(bool),
+    /// A whole number: `8`.
+    Integer(i64),
+    /// A count of bytes: `24GiB`.
+    Bytes(u64),
+    /// A number with up to six digits after the point: `0.25`.
+    Decimal(Decimal),
+    /// Text: `"eu"`.
+    Text(Text<CLAIM_TEXT_BYTES_MAX>),
+    /// A length of time: `7d`.
+    Duration(Duration),
+}
+codec!(enum Value {
+    0 = Bool(value),
+    1 = Integer(value),
+    2 = Bytes(value),
+    3 = Decimal(value),
+    4 = Text(value),
+    5 = Duration(value),
+});
+
+impl Value {
+    /// Takes `text` as a value.
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLong`] above [`CLAIM_TEXT_BYTES_MAX`].
+    pub fn text(text: &str) -> Result<Self, DecodeError> {
+        Text::new(text).map(Self::Text)
+    }
+}
+
+/// The JSON of a [`Value`]: the plain JSON type where there is one, else an object of one field
+/// that names the unit.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "expected a boolean, an integer, text of at most 64 bytes, {\"bytes\": …}, \
+                 {\"decimal\": \"0.5\"} or {\"duration_ms\": …}"
+)]
+#[schemars(rename = "Value")]
+enum ValueJson {
+    Bool(bool),
+    Integer(i64),
+    Text(Text<CLAIM_TEXT_BYTES_MAX>),
+    Bytes { bytes: u64 },
+    Decimal { decimal: Decimal },
+    Duration { duration_ms: Duration },
+}
+
+impl From<ValueJson> for Value {
+    fn from(json: ValueJson) -> Self {
+        match json {
+            ValueJson::Bool(value) => Self::Bool(value),
+            ValueJson::Integer(value) => Self::Integer(value),
+            ValueJson::Text(value) => Self::Text(value),
+            ValueJson::Bytes { bytes } => Self::Bytes(bytes),
+            ValueJson::Decimal { decimal } => Self::Decimal(decimal),
+            ValueJson::Duration { duration_ms } => Self::Duration(duration_ms),
+        }
+    }
+}
+
+impl From<Value> for ValueJson {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Bool(value) => Self::Bool(value),
+            Value::Integer(value) => Self::Integer(value),
+            Value::Text(value) => Self::Text(value),
+            Value::Bytes(bytes) => Self::Bytes { bytes },
+            Value::Decimal(decimal) => Self::Decimal { decimal },
+            Value::Duration(duration_ms) => Self::Duration { duration_ms },
+        }
+    }
+}
+
+/// A value with who vouches for it and when it was observed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// What is claimed.
+    pub value: Value,
+    /// Who vouches for it.
+    pub provenance: Provenance,
+    /// When it was observed.
+    #[serde(rename = "at_ms")]
+    pub at: Time,
+}
+codec!(struct Claim { value, provenance, at });
+
+/// At most [`CLAIMS_MAX`] claims, one for each key, in the order of the keys.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Claims(Vec<(ClaimKey, Claim)>);
+
+impl Claims {
+    /// Returns the map without claims.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Returns the claim of `key`.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Claim> {
+        let index = self.position(key).ok()?;
+        self.0.get(index).map(|(_, claim)| claim)
+    }
+
+    /// Sets the claim of `key` and returns the one it replaces.
+    ///
+    /// # Errors
+    /// [`TooManyClaims`] when the key is new and the map is full.
+    pub fn insert(&mut self, key: ClaimKey, claim: Claim) -> Result<Option<Claim>, TooManyClaims> {
+        match self.position(key.as_str()) {
+            Ok(index) => {
+                let (_, held) = self.0.get_mut(index).expect("the search found this index");
+                Ok(Some(std::mem::replace(held, claim)))
+            }
+            Err(_) if self.0.len() >= CLAIMS_MAX => Err(TooManyClaims),
+            Err(index) => {
+                self.0.insert(index, (key, claim));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Removes the claim of `key` and returns it.
+    pub fn remove(&mut self, key: &str) -> Option<Claim> {
+        let index = self.position(key).ok()?;
+        let (_, claim) = self.0.remove(index);
+        Some(claim)
+    }
+
+    /// Returns the claims in the order of their keys.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&ClaimKey, &Claim)> {
+        self.0.iter().map(|(key, claim)| (key, claim))
+    }
+
+    /// Returns how many claims there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether there are no claims.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn position(&self, key: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(held, _)| held.as_str().cmp(key))
+    }
+}
+
+impl Encode for Claims {
+    fn encode(&self, out: &mut Vec<u8>) {
+        encode_count(self.0.len(), out);
+        for (key, claim) in &self.0 {
+            key.encode(out);
+            claim.encode(out);
+        }
+    }
+}
+
+impl Decode for Claims {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let count = reader.count(CLAIMS_MAX)?;
+        let mut claims: Vec<(ClaimKey, Claim)> = Vec::with_capacity(count);
+        for _ in 0..count {
+            let key = ClaimKey::decode(reader)?;
+            if claims.last().is_some_and(|(last, _)| *last >= key) {
+                return Err(DecodeError::Invalid("map of claims: keys out of order"));
+            }
+            claims.push((key, Claim::decode(reader)?));
+        }
+        Ok(Self(claims))
+    }
+}
+
+impl Serialize for Claims {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ClaimsVisitor;
+
+        impl<'de> Visitor<'de> for ClaimsVisitor {
+            type Value = Claims;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a map of at most {CLAIMS_MAX} claims")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Claims, A::Error> {
+                let mut claims = Claims::new();
+                while let Some((key, claim)) = entries.next_entry::<ClaimKey, Claim>()? {
+                    let name = key.clone();
+                    if claims.insert(key, claim).map_err(A::Error::custom)?.is_some() {
+                        return Err(A::Error::custom(format_args!("two claims of {name}")));
+                    }
+                }
+                Ok(claims)
+            }
+        }
+
+        deserializer.deserialize_map(ClaimsVisitor)
+    }
+}
+
+impl JsonSchema for Claims {
+    fn schema_name() -> Cow<'static, str> {
+        "Claims".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Claims by key",
+            "type": "object",
+            "propertyNames": generator.subschema_for::<ClaimKey>(),
+            "additionalProperties": generator.subschema_for::<Claim>(),
+            "maxProperties": CLAIMS_MAX,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(text: &str) -> ClaimKey {
+        ClaimKey::new(text).unwrap()
+    }
+
+    fn claim(value: Value) -> Claim {
+        Claim { value, provenance: Provenance::Measured, at: Time::from_ms(1_000) }
+    }
+
+    fn numbered(count: usize) -> Claims {
+        let mut claims = Claims::new();
+        for index in 0..count {
+            claims.insert(key(&format!("k{index}")), claim(Value::Bool(true))).unwrap();
+        }
+        claims
+    }
+
+    #[test]
+    fn keys_are_dotted_lower_case_names() {
+        for text in ["a", "gpu.vram", "gpu.0.vram", "cpu.x86-64_v3", "ages", "has.age"] {
+            assert_eq!(key(text).as_str(), text);
+        }
+        for text in ["", ".", "a.", ".a", "a..b", "A", "0a", "-a", "a.-b", "a b", "é", "in", "age"]
+        {
+            assert_eq!(ClaimKey::new(text), Err(InvalidClaimKey), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_takes_64_bytes_and_not_65() {
+        assert!(ClaimKey::new(&"k".repeat(64)).is_ok());
+        assert!(ClaimKey::new(&"k".repeat(65)).is_err());
+    }
+
+    #[test]
+    fn a_decoded_key_is_a_valid_key() {
+        let bytes = Text::<64>::new("Gpu").unwrap().to_bytes();
+        assert_eq!(ClaimKey::from_bytes(&bytes), Err(DecodeError::Invalid("claim key")));
+    }
+
+    #[test]
+    fn provenance_orders_from_declared_to_attested() {
+        assert!(Provenance::ALL.is_sorted());
+        assert!(Provenance::Declared < Provenance::Measured);
+        assert!(Provenance::Measured < Provenance::Attested);
+    }
+
+    #[test]
+    fn a_map_takes_64_claims_and_not_65() {
+        let mut claims = numbered(CLAIMS_MAX);
+        assert_eq!(Claims::from_bytes(&claims.to_bytes()).as_ref(), Ok(&claims));
+        let replaced = claims.insert(key("k0"), claim(Value::Bool(false)));
+        assert_eq!(replaced, Ok(Some(claim(Value::Bool(true)))));
+        assert_eq!(claims.insert(key("k64"), claim(Value::Bool(true))), Err(TooManyClaims));
+
+        let refused = Claims::from_bytes(&65_u32.to_le_bytes());
+        assert_eq!(refused, Err(DecodeError::TooLong { found: 65, bound: 64 }));
+    }
+
+    #[test]
+    fn a_removed_claim_is_gone_and_the_others_stay() {
+        let mut claims = numbered(3);
+        assert_eq!(claims.remove("k1"), Some(claim(Value::Bool(true))));
+        assert_eq!(claims.remove("k1"), None);
+        assert_eq!(claims.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["k0", "k2"]);
+        assert_eq!(claims.len(), 2);
+        assert!(!claims.is_empty() && claims.get("k1").is_none() && claims.get("k2").is_some());
+    }
+
+    #[test]
+    fn keys_out_of_order_or_twice_are_not_a_map() {
+        let encode = |keys: &[&str]| {
+            let mut out = Vec::new();
+            encode_count(keys.len(), &mut out);
+            for text in keys {
+                key(text).encode(&mut out);
+                claim(Value::Integer(1)).encode(&mut out);
+            }
+            out
+        };
+        assert!(Claims::from_bytes(&encode(&["a", "b"])).is_ok());
+        for keys in [["b", "a"], ["a", "a"]] {
+            let refused = Claims::from_bytes(&encode(&keys)).unwrap_err();
+            assert_eq!(refused, DecodeError::Invalid("map of claims: keys out of order"));
+        }
+    }
+
+    #[test]
+    fn json_names_the_unit_of_what_json_has_no_type_for() {
+        let check = |value: Value, json: &str| {
+            assert_eq!(serde_json::to_string(&value).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Value>(json).unwrap(), value);
+        };
+        check(Value::Bool(true), "true");
+        check(Value::Integer(-8), "-8");
+        check(Value::text("eu").unwrap(), r#""eu""#);
+        check(Value::Bytes(u64::MAX), r#"{"bytes":18446744073709551615}"#);
+        check(Value::Decimal(Decimal::from_micro(-250_000)), r#"{"decimal":"-0.25"}"#);
+        check(Value::Duration(Duration::from_ms(7)), r#"{"duration_ms":7}"#);
+        for json in ["1.5", "null", "[]", r#"{"bytes":1,"more":2}"#, r#"{"decimal":"1GiB"}"#] {
+            let error = serde_json::from_str::<Value>(json).unwrap_err().to_string();
+            assert!(error.starts_with("expected a boolean"), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn json_of_claims_is_an_object_by_key() {
+        let mut claims = Claims::new();
+        claims.insert(key("region"), claim(Value::text("eu").unwrap())).unwrap();
+        let json = r#"{"region":{"value":"eu","provenance":"measured","at_ms":1000}}"#;
+        assert_eq!(serde_json::to_string(&claims).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Claims>(json).unwrap(), claims);
+
+        let entry = r#"{"value":1,"provenance":"declared","at_ms":0}"#;
+        let twice = format!(r#"{{"a":{entry},"a":{entry}}}"#);
+        let error = serde_json::from_str::<Claims>(&twice).unwrap_err().to_string();
+        assert!(error.starts_with("two claims of a"), "{error}");
+        assert!(serde_json::from_str::<Claims>(&format!(r#"{{"A":{entry}}}"#)).is_err());
+        let many: Vec<String> = (0..65).map(|index| format!(r#""k{index}":{entry}"#)).collect();
+        let error = serde_json::from_str::<Claims>(&format!("{{{}}}", many.join(","))).unwrap_err();
+        assert!(error.to_string().starts_with("more than 64 claims"), "{error}");
+    }
+
+    #[test]
+    fn the_json_schema_is_that_of_the_json() {
+        let schema = serde_json::to_string(&schemars::schema_for!(Claims)).unwrap();
+        for part in ["at_ms", "duration_ms", "\"maxProperties\":64", "measured"] {
+            assert!(schema.contains(part), "{part} is not in {schema}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_to_their_own_encoding_or_not_at_all(
+            bytes in prop::collection::vec(prop_oneof![0_u8..6, any::<u8>(), Just(b'a')], 0..80),
+        ) {
+            if let Ok(value) = Value::from_bytes(&bytes) {
+                prop_assert_eq!(value.to_bytes(), &*bytes);
+            }
+            if let Ok(claims) = Claims::from_bytes(&bytes) {
+                prop_assert_eq!(claims.to_bytes(), bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Bounds of everything that comes from outside, with their units in their names.
+
+/// Bytes of one encoded transaction.
+pub const TRANSACTION_BYTES_MAX: usize = 32 * 1024;
+/// Transactions in one block.
+pub const BLOCK_TRANSACTIONS_MAX: usize = 10_000;
+/// Bytes of the encoded transactions of one block.
+pub const BLOCK_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of a class's specification in an order.
+pub const SPEC_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of a class's terms in an offer.
+pub const OFFER_TERMS_BYTES_MAX: usize = 1024;
+/// Bytes of a class's meter reading in a receipt.
+pub const USAGE_BYTES_MAX: usize = 512;
+/// Bytes of a region's name.
+pub const REGION_BYTES_MAX: usize = 16;
+/// Bytes of a network's name.
+pub const NETWORK_NAME_BYTES_MAX: usize = 32;
+/// Offers that one order may name.
+pub const ORDER_OFFERS_MAX: usize = 16;
+/// Leases that one offer may serve at a time.
+pub const OFFER_SLOTS_MAX: u32 = 4096;
+/// Validators of a network.
+pub const VALIDATORS_MAX: usize = 64;
+/// Issuers of a network.
+pub const ISSUERS_MAX: usize = 16;
+/// Wallets that a genesis fills.
+pub const GENESIS_WALLETS_MAX: usize = 1024;
+/// Bytes of an encoded genesis.
+pub const GENESIS_BYTES_MAX: usize = 256 * 1024;
+/// Times that one block may work through from the queue of what is due.
+pub const BLOCK_DUE_MAX: usize = 1_000;
+/// Offers that one block may examine for orders that name none.
+pub const BLOCK_OFFERS_EXAMINED_MAX: usize = 256;
+/// Auditors that one order may pay for each audit.
+pub const AUDITORS_MAX: u8 = 7;

@@ -1,0 +1,242 @@
+//! Transactions: what accounts and node keys ask of the ledger.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Address, Amount, Asset, BadSignature, Change, Duration, Encode, Hash, LeaseId, OfferId,
+    OfferTerms, OrderId, OrderTerms, PublicKey, SecretKey, Signable, Signature, SignedReceipt,
+    Time, TransactionId,
+};
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Action {
+    /// Moves funds to another account.
+    Transfer {
+        /// Who receives.
+        to: Address,
+        /// What.
+        asset: Asset,
+        /// How much.
+        amount: Amount,
+    },
+    /// Mints against a deposit; for issuers.
+    Issue {
+        /// Who receives.
+        to: Address,
+        /// What.
+        asset: Asset,
+        /// How much.
+        amount: Amount,
+    },
+    /// Takes credits of the issuer's own wallet out of circulation; for issuers.
+    Redeem {
+        /// What.
+        asset: Asset,
+        /// How much.
+        amount: Amount,
+    },
+    /// Makes the signer a provider.
+    Register {
+        /// The key that its agent will sign with.
+        node_key: PublicKey,
+    },
+    /// Replaces a provider's node key. Running leases keep theirs.
+    RotateNodeKey {
+        /// The new key.
+        node_key: PublicKey,
+    },
+    /// Locks token as a provider's stake.
+    Stake {
+        /// How much, in micro-WILD.
+        amount: Amount,
+    },
+    /// Starts to unlock stake.
+    Unstake {
+        /// How much, in micro-WILD.
+        amount: Amount,
+    },
+    /// Posts an offer; for node keys and providers.
+    PostOffer(Box<OfferTerms>),
+    /// Takes an offer down; for node keys and providers.
+    RetireOffer {
+        /// Which.
+        offer: OfferId,
+    },
+    /// Places an order and locks its budget.
+    PlaceOrder(Box<OrderTerms>),
+    /// Takes back an order that waits for a match.
+    CancelOrder {
+        /// Which.
+        order: OrderId,
+    },
+    /// Says that the provider serves the lease from now on; for its node key.
+    Start {
+        /// Which.
+        lease: LeaseId,
+    },
+    /// Hands in a meter reading; anyone may carry it.
+    SubmitReceipt(Box<SignedReceipt>),
+    /// Gives notice that the provider takes its hardware back; for node keys and providers.
+    Reclaim {
+        /// Which lease.
+        lease: LeaseId,
+        /// How long it still serves, at least the network's notice.
+        notice: Duration,
+    },
+    /// Ends a lease; for its tenant.
+    Close {
+        /// Which.
+        lease: LeaseId,
+    },
+    /// Votes for a change; by stake, or by validators where there is no token.
+    Vote {
+        /// The change.
+        change: Change,
+        /// When it shall take effect; part of what is voted on.
+        effective: Time,
+    },
+}
+codec!(enum Action {
+    0 = Transfer { to, asset, amount },
+    1 = Issue { to, asset, amount },
+    2 = Redeem { asset, amount },
+    3 = Register { node_key },
+    4 = RotateNodeKey { node_key },
+    5 = Stake { amount },
+    6 = Unstake { amount },
+    7 = PostOffer(terms),
+    8 = RetireOffer { offer },
+    9 = PlaceOrder(terms),
+    10 = CancelOrder { order },
+    11 = Start { lease },
+    12 = SubmitReceipt(receipt),
+    13 = Reclaim { lease, notice },
+    14 = Close { lease },
+    15 = Vote { change, effective },
+});
+
+impl Action {
+    /// Returns the action's name, such as `place-order`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Transfer { .. } => "transfer",
+            Self::Issue { .. } => "issue",
+            Self::Redeem { .. } => "redeem",
+            Self::Register { .. } => "register",
+            Self::RotateNodeKey { .. } => "rotate-node-key",
+            Self::Stake { .. } => "stake",
+            Self::Unstake { .. } => "unstake",
+            Self::PostOffer(_) => "post-offer",
+            Self::RetireOffer { .. } => "retire-offer",
+            Self::PlaceOrder(_) => "place-order",
+            Self::CancelOrder { .. } => "cancel-order",
+            Self::Start { .. } => "start",
+            Self::SubmitReceipt(_) => "submit-receipt",
+            Self::Reclaim { .. } => "reclaim",
+            Self::Close { .. } => "close",
+            Self::Vote { .. } => "vote",
+        }
+    }
+}
+
+/// An action, who asks for it, and when it may happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Transaction {
+    /// The account or node key that signs.
+    pub signer: Address,
+    /// Counts the signer's transactions, from 0, without gaps.
+    pub nonce: u64,
+    /// The transaction has no effect in a block of this time or later.
+    pub expires: Time,
+    /// What is asked.
+    pub action: Action,
+}
+codec!(struct Transaction { signer, nonce, expires, action });
+
+impl Signable for Transaction {
+    const KIND: &'static str = "transaction/1";
+}
+
+impl Transaction {
+    /// Returns the transaction's name.
+    #[must_use]
+    pub fn id(&self) -> TransactionId {
+        let hash = Hash::of("idlewild transaction", &[&self.to_bytes()]);
+        TransactionId::from_bytes(*hash.as_bytes())
+    }
+
+    /// Signs it for the network of `genesis`.
+    #[must_use]
+    pub fn sign(self, genesis: &Hash, key: &SecretKey) -> SignedTransaction {
+        let signature = key.sign(genesis, &self);
+        SignedTransaction { transaction: self, signature }
+    }
+}
+
+/// A transaction with its signer's signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SignedTransaction {
+    /// The transaction.
+    pub transaction: Transaction,
+    /// The signer's signature.
+    pub signature: Signature,
+}
+codec!(struct SignedTransaction { transaction, signature });
+
+impl SignedTransaction {
+    /// Checks every signature in it: the signer's, and those of a receipt that it carries.
+    ///
+    /// # Errors
+    /// [`BadSignature`] when one does not match.
+    pub fn verify(self, genesis: &Hash) -> Result<Verified, BadSignature> {
+        self.transaction.signer.key().verify(genesis, &self.transaction, &self.signature)?;
+        if let Action::SubmitReceipt(receipt) = &self.transaction.action {
+            receipt.verify(genesis)?;
+        }
+        Ok(Verified { id: self.transaction.id(), signed: self })
+    }
+}
+
+/// A transaction whose signatures were checked; the only kind that a ledger executes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    id: TransactionId,
+    signed: SignedTransaction,
+}
+
+impl Verified {
+    /// Takes a transaction whose signatures the caller has checked already, such as one read back
+    /// from its own block log, or vouches for, such as a test's.
+    #[must_use]
+    pub fn trust(signed: SignedTransaction) -> Self {
+        Self { id: signed.transaction.id(), signed }
+    }
+
+    /// Returns the transaction's name.
+    #[must_use]
+    pub const fn id(&self) -> TransactionId {
+        self.id
+    }
+
+    /// Returns the transaction.
+    #[must_use]
+    pub const fn transaction(&self) -> &Transaction {
+        &self.signed.transaction
+    }
+
+    /// Returns the transaction with its signature.
+    #[must_use]
+    pub const fn signed(&self) -> &SignedTransaction {
+        &self.signed
+    }
+
+    /// Returns the transaction with its signature.
+    #[must_use]
+    pub fn into_signed(self) -> SignedTransaction {
+        self.signed
+    }
+}
