@@ -27,7 +27,7 @@ pub const ENVIRONMENT_MAX: usize = 64;
 pub const ARGUMENT_BYTES_MAX: usize = 1024;
 /// Pages of 64 KiB that a job may use as memory: 4 GiB less one page.
 pub const MEMORY_PAGES_MAX: u32 = 65_535;
-/// Bytes that a job may leave behind in files, standard output and standard error together.
+/// Bytes of the files that a job may write.
 pub const OUTPUT_BYTES_MAX: u64 = 1 << 30;
 /// Fuel that one job may use.
 pub const FUEL_MAX: u64 = 1 << 50;
@@ -47,7 +47,7 @@ pub struct Spec {
     pub arguments: List<Text<ARGUMENT_BYTES_MAX>, ARGUMENTS_MAX>,
     /// Variables as `NAME=value`, sorted by name.
     pub environment: List<Text<ARGUMENT_BYTES_MAX>, ENVIRONMENT_MAX>,
-    /// What makes this job's clock and randomness its own; chosen by the tenant.
+    /// Where the program's randomness comes from; chosen by the tenant.
     pub seed: Hash,
     /// The limits.
     pub limits: Limits,
@@ -62,7 +62,8 @@ pub struct Limits {
     pub fuel: u64,
     /// Memory, in pages of 64 KiB.
     pub memory_pages: u32,
-    /// Bytes of files, standard output and standard error together.
+    /// Bytes of the files that it writes; standard output and error have as many each, but no
+    /// more than 16 MiB.
     pub output_bytes: u64,
 }
 codec!(struct Limits { fuel, memory_pages, output_bytes });
@@ -88,12 +89,18 @@ pub struct Usage {
     pub fuel: u64,
     /// How it ended.
     pub exit: Exit,
-    /// The root over output directory, standard output and error, exit and fuel.
-    pub result_root: Hash,
-    /// The manifest of what it wrote, which names the content to fetch.
+    /// The manifest of what it wrote: `out/…`, `stdout` and `stderr`.
     pub output: ContentHash,
 }
-codec!(struct Usage { fuel, exit, result_root, output });
+codec!(struct Usage { fuel, exit, output });
+
+impl Usage {
+    /// Returns the root over everything that the job results in.
+    #[must_use]
+    pub fn result_root(&self) -> Hash {
+        Hash::of("idlewild job result", &[&self.to_bytes()])
+    }
+}
 
 /// How a job ended. All of these are results: the same on every machine, and paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -115,8 +122,9 @@ pub enum Exit {
     IntegerOverflow,
     /// It called through a table what is not there or has another type.
     BadCall,
-    /// The module cannot run: not WebAssembly, over a limit, or in need of what there is not.
-    BadModule,
+    /// It could not begin: its program is not WebAssembly, or over a limit, or imports what there
+    /// is not; or its inputs cannot be laid out.
+    Unrunnable,
 }
 codec!(enum Exit {
     0 = Code(code),
@@ -127,7 +135,7 @@ codec!(enum Exit {
     5 = DivisionByZero,
     6 = IntegerOverflow,
     7 = BadCall,
-    8 = BadModule,
+    8 = Unrunnable,
 });
 
 impl Spec {
@@ -296,7 +304,6 @@ impl Class for Job {
         let usage = Usage {
             fuel: fuel / 2,
             exit: Exit::Code(0),
-            result_root: Hash::of("sample result", &[&seed.to_le_bytes()]),
             output: content(3),
         };
         Sample { terms: terms.to_bytes(), spec: spec.to_bytes(), usage: usage.to_bytes() }

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::{ContentHash, Decode, DecodeError, Encode, List, Reader, Text};
 
 /// Bytes of one path in a manifest.
-pub const PATH_BYTES_MAX: usize = 1024;
+pub const PATH_BYTES_MAX: usize = 1100;
 /// Bytes of one component of a path.
 pub const NAME_BYTES_MAX: usize = 255;
 /// Components of one path.
-pub const PATH_DEPTH_MAX: usize = 128;
+pub const PATH_DEPTH_MAX: usize = 132;
 /// Entries of one manifest.
 pub const ENTRIES_MAX: usize = 65_536;
 /// Bytes of one encoded manifest.
@@ -29,7 +29,7 @@ pub const MANIFEST_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub struct RelativePath(Text<PATH_BYTES_MAX>);
 
 impl RelativePath {
-    /// Takes `text` if it is such a path, at most 1,024 bytes long and 128 components deep.
+    /// Takes `text` if it is such a path, within the limits of this module.
     ///
     /// # Errors
     /// [`DecodeError::Invalid`] or [`DecodeError::TooLong`].

@@ -21,10 +21,18 @@ pub struct Receipt {
     pub to: Time,
     /// The meter reading since the start of the lease, encoded as its class says.
     pub usage: Blob<USAGE_BYTES_MAX>,
-    /// Commits to the result and to how it came about: `H(result root ‖ trace root)`.
+    /// Commits to the result and to how it came about: [`Receipt::commit`].
     pub work_root: Hash,
 }
 codec!(struct Receipt { lease, sequence, from, to, usage, work_root });
+
+impl Receipt {
+    /// Returns the root that commits to a result and to how it came about.
+    #[must_use]
+    pub fn commit(result_root: &Hash, trace_root: &Hash) -> Hash {
+        Hash::of("idlewild work", &[result_root.as_bytes(), trace_root.as_bytes()])
+    }
+}
 
 impl Signable for Receipt {
     const KIND: &'static str = "receipt/1";

@@ -1,0 +1,146 @@
+//! What proves a lease to somebody who trusts nothing but the genesis.
+//!
+//! Rows of the state come with proofs against the root in a signed header. Transactions come with
+//! the header of their block and the names of all its transactions, which the header commits to.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use types::{
+    Decode, Genesis, Hash, Header, LeaseId, SignedHeader, SignedTransaction, TransactionId,
+    Verified,
+    limits::{BLOCK_TRANSACTIONS_MAX, TRANSACTION_BYTES_MAX},
+    text::{from_hex, to_hex},
+};
+
+/// A row of the state with its proof, all in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Row {
+    /// The key's encoding.
+    pub key: String,
+    /// The value's encoding; absent when the proof is one of absence.
+    pub value: Option<String>,
+    /// The proof against the state's root.
+    pub proof: String,
+}
+
+impl Row {
+    /// Takes the parts as bytes.
+    #[must_use]
+    pub fn new(key: &[u8], value: Option<&[u8]>, proof: &[u8]) -> Self {
+        Self { key: to_hex(key), value: value.map(to_hex), proof: to_hex(proof) }
+    }
+
+    /// Returns key, value and proof as bytes, or nothing if they are not hexadecimal.
+    #[must_use]
+    pub fn parts(&self) -> Option<(Vec<u8>, Option<Vec<u8>>, Vec<u8>)> {
+        let value = match &self.value {
+            Some(value) => Some(from_hex(value)?),
+            None => None,
+        };
+        Some((from_hex(&self.key)?, value, from_hex(&self.proof)?))
+    }
+}
+
+/// A row with the header whose state it is a row of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProofView {
+    /// The header, whose `state` is the root of the proof.
+    pub header: SignedHeader,
+    /// The row.
+    pub row: Row,
+}
+
+/// A transaction with what shows that a block holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Included {
+    /// The canonical encoding of the signed transaction in hexadecimal.
+    pub transaction: String,
+    /// The block's header.
+    pub header: SignedHeader,
+    /// The names of all transactions of the block, in order.
+    pub block: Vec<TransactionId>,
+}
+
+/// Why a transaction is not shown to be in a block.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BundleError {
+    /// The transaction's text is not the encoding of one.
+    #[error("the transaction cannot be read")]
+    Malformed,
+    /// A signature does not match.
+    #[error("a signature does not match")]
+    Signature,
+    /// The header was signed by a key that is no validator of the genesis.
+    #[error("the block is not signed by a validator of the network")]
+    Validator,
+    /// The header commits to other transactions.
+    #[error("the block holds other transactions")]
+    Commitment,
+}
+
+impl Included {
+    /// Checks that a validator's header commits to the transaction, and its signatures.
+    ///
+    /// # Errors
+    /// [`BundleError`] that names what does not hold.
+    pub fn verify(&self, genesis: &Genesis) -> Result<Verified, BundleError> {
+        let network = genesis.hash();
+        verify_header(&self.header, genesis, &network)?;
+        if self.block.len() > BLOCK_TRANSACTIONS_MAX
+            || self.transaction.len() > TRANSACTION_BYTES_MAX.saturating_mul(2)
+        {
+            return Err(BundleError::Malformed);
+        }
+        let bytes = from_hex(&self.transaction).ok_or(BundleError::Malformed)?;
+        let signed = SignedTransaction::from_bytes(&bytes).map_err(|_| BundleError::Malformed)?;
+        let verified = signed.verify(&network).map_err(|_| BundleError::Signature)?;
+        let commits = Header::commit(&self.block) == self.header.header.transactions;
+        if commits && self.block.contains(&verified.id()) {
+            Ok(verified)
+        } else {
+            Err(BundleError::Commitment)
+        }
+    }
+}
+
+fn verify_header(
+    header: &SignedHeader,
+    genesis: &Genesis,
+    network: &Hash,
+) -> Result<(), BundleError> {
+    if !genesis.validators.contains(&header.validator) {
+        return Err(BundleError::Validator);
+    }
+    header.verify(network).map_err(|_| BundleError::Signature)
+}
+
+/// Everything that is needed to check a lease's bill without asking anybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Bundle {
+    /// What the network started from; its hash names it.
+    pub genesis: Genesis,
+    /// The lease.
+    pub id: LeaseId,
+    /// The header whose state the rows are of. For a lease that left the state, that of the block
+    /// before.
+    pub header: SignedHeader,
+    /// The lease's row.
+    pub lease: Row,
+    /// Its order's row.
+    pub order: Row,
+    /// Its receipts' rows, in their sequence.
+    pub receipts: Vec<Row>,
+    /// The transactions that placed the order, started the lease and handed in receipts.
+    pub transactions: Vec<Included>,
+}
+
+impl Bundle {
+    /// Checks that a validator of the genesis signed the header of the rows.
+    ///
+    /// # Errors
+    /// [`BundleError`] when none did.
+    pub fn verify_header(&self) -> Result<(), BundleError> {
+        verify_header(&self.header, &self.genesis, &self.genesis.hash())
+    }
+}

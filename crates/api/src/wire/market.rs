@@ -1,0 +1,202 @@
+//! Offers, orders, leases, supply and content.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use types::{
+    Address, Amount, ClassId, ContentHash, Lease, LeaseId, Offer, OfferId, Order, SignedReceipt,
+    Tally, Time,
+};
+
+/// An offer and how much of it is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OfferView {
+    /// The offer.
+    pub offer: Offer,
+    /// Leases that it serves now.
+    pub leased: u32,
+}
+
+/// An order and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OrderView {
+    /// The order.
+    pub order: Order,
+    /// Whether it waits for a match.
+    pub open: bool,
+    /// The lease that serves it.
+    pub lease: Option<LeaseId>,
+}
+
+/// A lease with its order and receipts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeaseView {
+    /// The lease.
+    pub lease: Lease,
+    /// The order that it serves.
+    pub order: Order,
+    /// Its receipts, in their sequence.
+    pub receipts: Vec<SignedReceipt>,
+    /// Whether it left the state, so that only the history knows it.
+    pub archived: bool,
+}
+
+/// Which leases to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LeaseFilter {
+    /// Those that are not closed.
+    Open,
+    /// Those that wait for their provider's start.
+    Pending,
+    /// Those that are served.
+    Active,
+    /// Those whose provider gave notice.
+    Reclaiming,
+    /// Those that are over but not settled.
+    Closing,
+    /// Those that are settled.
+    Closed,
+}
+
+impl LeaseFilter {
+    /// Returns the filter's name in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Reclaiming => "reclaiming",
+            Self::Closing => "closing",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// Returns whether a lease in the state of that name passes.
+    #[must_use]
+    pub fn passes(self, state: &str) -> bool {
+        match self {
+            Self::Open => state != Self::Closed.name(),
+            _ => state == self.name(),
+        }
+    }
+}
+
+/// What an order would cost, and who could serve it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Quote {
+    /// The best offers, best first, at most 16.
+    pub offers: Vec<QuotedOffer>,
+    /// Why others cannot serve it.
+    pub excluded: Vec<Exclusion>,
+    /// How many offers were examined.
+    pub examined: u64,
+}
+
+/// An offer that can serve an order, and for how much.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct QuotedOffer {
+    /// The offer.
+    pub offer: OfferId,
+    /// Who offers.
+    pub provider: Address,
+    /// The most that the work may cost, in micro-USD.
+    pub price: Amount,
+    /// The audit premium on top, in micro-USD.
+    pub premium: Amount,
+}
+
+/// Offers that cannot serve an order for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Exclusion {
+    /// The reason.
+    pub reason: String,
+    /// How many offers it excludes.
+    pub offers: u64,
+}
+
+/// What all classes supply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SupplyView {
+    /// The running epoch.
+    pub epoch: u64,
+    /// When it began.
+    pub epoch_began: Time,
+    /// One for each class.
+    pub classes: Vec<ClassSupply>,
+}
+
+/// What a class supplies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClassSupply {
+    /// The class.
+    pub class: ClassId,
+    /// Its name.
+    pub name: String,
+    /// What it counts.
+    pub unit: String,
+    /// The running epoch so far.
+    pub running: Tally,
+    /// The last epoch that ended.
+    pub past: Option<Tally>,
+}
+
+/// Content that a node keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StoredContent {
+    /// Its name.
+    pub hash: ContentHash,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// What can be proved about the state; each is named by an identifier of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProofKind {
+    /// An account's counters, by address.
+    Account,
+    /// What a wallet holds in credits, by address.
+    Usd,
+    /// What a wallet holds in token, by address.
+    Wild,
+    /// A provider, by address.
+    Provider,
+    /// An offer.
+    Offer,
+    /// An order.
+    Order,
+    /// A lease.
+    Lease,
+    /// A receipt, by `lease.sequence`.
+    Receipt,
+}
+
+impl ProofKind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::Account,
+        Self::Usd,
+        Self::Wild,
+        Self::Provider,
+        Self::Offer,
+        Self::Order,
+        Self::Lease,
+        Self::Receipt,
+    ];
+
+    /// Returns the kind's name in lower case.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Usd => "usd",
+            Self::Wild => "wild",
+            Self::Provider => "provider",
+            Self::Offer => "offer",
+            Self::Order => "order",
+            Self::Lease => "lease",
+            Self::Receipt => "receipt",
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Runs one job: a specification and its content in, an outcome out.
+//!
+//! Everything that a guest sees comes from the arguments, so an auditor that has the same ones
+//! gets the same [`Outcome`], bit for bit, on either engine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use blake3::Hasher;
+use classes::job::{Exit, Spec, Usage};
+use types::manifest::{Entry, EntryKind, RelativePath};
+use types::{ContentHash, Decode, Encode, Hash, Manifest, Receipt, Text, Time};
+
+use crate::wasi::{Host, HostConfig, HostLimits, InputPath, Inputs, Output, OutputKind, Outputs};
+use crate::wasm::GuestStack;
+use crate::wasm::engine::{self, Engine, HostAbort, PrepareError, RunLimits, TrapKind};
+use crate::wasm::instrument::ModuleLimits;
+
+/// The most bytes of standard output, and of standard error.
+const STREAM_BYTES_MAX: u64 = 16 << 20;
+
+/// A job with all that it reads.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// What is to be done.
+    pub spec: Spec,
+    /// When the lease was matched: where the program's clock starts.
+    pub created: Time,
+    /// The program.
+    pub program: Arc<[u8]>,
+    /// The files below `/in`.
+    pub input: Vec<(RelativePath, Arc<[u8]>)>,
+    /// Standard input.
+    pub stdin: Arc<[u8]>,
+}
+
+/// What came of a job: the same on every machine.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The meter reading.
+    pub usage: Usage,
+    /// The root over what only execution yields.
+    pub trace_root: Hash,
+    /// What the job wrote.
+    pub manifest: Manifest,
+    /// The content that the manifest names, and its own encoding.
+    pub contents: Vec<(ContentHash, Arc<[u8]>)>,
+}
+
+impl Outcome {
+    /// Returns what a receipt commits to.
+    #[must_use]
+    pub fn work_root(&self) -> Hash {
+        Receipt::commit(&self.usage.result_root(), &self.trace_root)
+    }
+}
+
+/// Bounds the run from outside; reaching one gives no outcome.
+#[derive(Debug, Clone, Default)]
+pub struct Bounds {
+    /// The wall-clock time after which the run is aborted.
+    pub wall: Option<Duration>,
+    /// Aborts the run soon after it becomes true.
+    pub stop: Option<Arc<std::sync::atomic::AtomicBool>>,
+}
+
+/// Runs `job` on `engine`, on a thread that has a guest's stack.
+///
+/// # Errors
+/// [`HostAbort`] when this machine could not finish it; says nothing about the job.
+pub fn run<E: Engine>(
+    engine: &E,
+    stack: &GuestStack,
+    job: Job,
+    bounds: &Bounds,
+) -> Result<Outcome, HostAbort> {
+    let limits = ModuleLimits { memory_pages: job.spec.limits.memory_pages };
+    let module = match engine.prepare(&job.program, &limits) {
+        Ok(module) => module,
+        Err(PrepareError::Module(error)) => return Ok(unrunnable(&error.to_string())),
+        Err(PrepareError::Abort(abort)) => return Err(abort),
+    };
+    let fuel = job.spec.limits.fuel;
+    let host = match host(job) {
+        Ok(host) => host,
+        Err(error) => return Ok(unrunnable(&error)),
+    };
+    let limits = RunLimits { fuel, wall: bounds.wall, stop: bounds.stop.clone() };
+    let run = engine.run(stack, &module, host, &limits)?;
+    let trace_root = Hash::from_bytes(run.trace_root);
+    Ok(outcome(run.host.finish(), exit(run.exit), run.fuel_used, trace_root))
+}
+
+/// Returns the outcome of a job that cannot begin; what it says is not part of the result.
+fn unrunnable(why: &str) -> Outcome {
+    let (manifest, _) = describe(Outputs::default());
+    let usage = Usage { fuel: 0, exit: Exit::Unrunnable, output: manifest.hash() };
+    let stderr: Arc<[u8]> = format!("idlewild: the job cannot begin: {why}\n").into_bytes().into();
+    let trace_root = Hash::of("idlewild unrunnable", &[]);
+    let encoded: Arc<[u8]> = manifest.to_bytes().into();
+    let contents = vec![(manifest.hash(), encoded), (ContentHash::of(&stderr), stderr)];
+    Outcome { usage, trace_root, manifest, contents }
+}
+
+fn outcome(outputs: Outputs, exit: Exit, fuel: u64, trace_root: Hash) -> Outcome {
+    let (manifest, mut contents) = describe(outputs);
+    let encoded: Arc<[u8]> = manifest.to_bytes().into();
+    let usage = Usage { fuel, exit, output: ContentHash::of(&encoded) };
+    contents.push((usage.output, encoded));
+    Outcome { usage, trace_root, manifest, contents }
+}
+
+/// Returns the manifest of what a run left behind, and the content that it names.
+fn describe(outputs: Outputs) -> (Manifest, Vec<(ContentHash, Arc<[u8]>)>) {
+    let mut entries = Vec::with_capacity(outputs.entries.len().saturating_add(2));
+    let mut contents = Vec::new();
+    let mut add_file = |entries: &mut Vec<Entry>, path: &str, bytes: Arc<[u8]>| {
+        let hash = ContentHash::of(&bytes);
+        let count = u64::try_from(bytes.len()).expect("a length fits 64 bits");
+        entries.push(entry(path, EntryKind::File { hash, bytes: count }));
+        contents.push((hash, bytes));
+    };
+    for Output { path, kind } in outputs.entries {
+        let path = format!("out/{path}");
+        match kind {
+            OutputKind::File { content, .. } => {
+                add_file(&mut entries, &path, content.as_slice().into());
+            }
+            OutputKind::Symlink(target) => {
+                let target = Text::new(&*target).expect("the host bounds link targets");
+                entries.push(entry(&path, EntryKind::Symlink { target }));
+            }
+            OutputKind::Directory => entries.push(entry(&path, EntryKind::Directory {})),
+        }
+    }
+    add_file(&mut entries, "stderr", outputs.stderr.into());
+    add_file(&mut entries, "stdout", outputs.stdout.into());
+    entries.sort_by(|a, b| a.path.as_str().split('/').cmp(b.path.as_str().split('/')));
+    let manifest = Manifest::new(entries).expect("the host's tree is a tree within the limits");
+    (manifest, contents)
+}
+
+fn entry(path: &str, kind: EntryKind) -> Entry {
+    let path = RelativePath::new(path).expect("the host bounds names and depths");
+    Entry { path, kind }
+}
+
+/// Returns the world that the job sees.
+fn host(job: Job) -> Result<Host, String> {
+    let Job { spec, created, input, stdin, .. } = job;
+    let stream_bytes = spec.limits.output_bytes.min(STREAM_BYTES_MAX);
+    let limits = HostLimits {
+        written_bytes_max: spec.limits.output_bytes,
+        stdout_bytes_max: stream_bytes,
+        stderr_bytes_max: stream_bytes,
+        ..HostLimits::default()
+    };
+    let mut files = Vec::with_capacity(input.len());
+    for (path, bytes) in input {
+        let path = InputPath::parse(path.as_str()).map_err(|error| error.to_string())?;
+        files.push((path, bytes));
+    }
+    let mut arguments = vec!["program".to_owned()];
+    arguments.extend(spec.arguments.iter().map(|text| text.as_str().to_owned()));
+    let variable = |text: &Text<{ classes::job::ARGUMENT_BYTES_MAX }>| {
+        let (name, value) = text.as_str().split_once('=')?;
+        Some((name.to_owned(), value.to_owned()))
+    };
+    let mut seed = Hasher::new_derive_key("idlewild 1 job randomness");
+    seed.update(spec.seed.as_bytes());
+    let config = HostConfig {
+        inputs: Inputs { files, stdin },
+        arguments,
+        environment: spec.environment.iter().filter_map(variable).collect(),
+        realtime_start_ns: created.as_ms().saturating_mul(1_000_000),
+        fuel: spec.limits.fuel,
+        random_seed: *seed.finalize().as_bytes(),
+        limits,
+    };
+    Host::new(&config).map_err(|error| error.to_string())
+}
+
+const fn exit(exit: engine::Exit) -> Exit {
+    match exit {
+        engine::Exit::Code(code) => Exit::Code(code),
+        engine::Exit::Trap(kind) => match kind {
+            TrapKind::Unreachable => Exit::Unreachable,
+            TrapKind::MemoryOutOfBounds | TrapKind::TableOutOfBounds => Exit::OutOfBounds,
+            TrapKind::IndirectCallToNull | TrapKind::BadSignature => Exit::BadCall,
+            TrapKind::IntegerDivideByZero => Exit::DivisionByZero,
+            TrapKind::IntegerOverflow | TrapKind::BadConversionToInteger => Exit::IntegerOverflow,
+            TrapKind::OutOfFuel => Exit::OutOfFuel,
+            TrapKind::StackExhausted => Exit::StackExhausted,
+        },
+    }
+}
+
+/// Decodes the manifest of a job's inputs, which may hold files only.
+///
+/// # Errors
+/// Text that says what is wrong with it.
+pub fn input_files(manifest: &[u8]) -> Result<Vec<(RelativePath, ContentHash)>, String> {
+    let manifest = Manifest::from_bytes(manifest)
+        .map_err(|error| format!("the manifest of the inputs is malformed: {error}"))?;
+    let mut files = Vec::with_capacity(manifest.entries().len());
+    for Entry { path, kind } in manifest.entries() {
+        match kind {
+            EntryKind::File { hash, .. } => files.push((path.clone(), *hash)),
+            EntryKind::Symlink { .. } => {
+                return Err(format!("the input {path} is a symbolic link"));
+            }
+            EntryKind::Directory {} => {}
+        }
+    }
+    Ok(files)
+}

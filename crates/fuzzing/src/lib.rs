@@ -1,0 +1,78 @@
+//! Entry points for bytes from outside.
+//!
+//! Each [`Target`] feeds arbitrary bytes to one decoder and panics where the answer breaks a rule:
+//! what decodes encodes to the same bytes, what parses prints and parses to the same value. The
+//! programs in `fuzz/` run them under a coverage-guided fuzzer; the test of this crate runs all of
+//! them on random and on damaged valid bytes. A new target is a function, a line of [`TARGETS`]
+//! and a program in `fuzz/`.
+#![forbid(unsafe_code)]
+
+mod mutate;
+mod seeds;
+
+use std::fmt::Debug;
+
+use types::{
+    Block, Claims, Constraint, Decode, Encode, Hash, SignedReceipt, SignedTransaction, Time,
+};
+
+pub use mutate::Mutator;
+
+/// One decoder under test.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// The name, also that of the program in `fuzz/`.
+    pub name: &'static str,
+    /// Feeds the bytes to the decoder; panics where a rule breaks.
+    pub run: fn(&[u8]),
+    /// Returns inputs that the decoder accepts.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    Target { name: "block", run: block, seeds: seeds::blocks },
+    Target { name: "constraint", run: constraint, seeds: seeds::constraints },
+    Target { name: "receipt", run: receipt, seeds: seeds::receipts },
+    Target { name: "transaction", run: transaction, seeds: seeds::transactions },
+];
+
+/// Decodes a block.
+pub fn block(data: &[u8]) {
+    canonical::<Block>(data);
+}
+
+/// Parses a constraint, evaluates it over no claims, prints and parses it again.
+pub fn constraint(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(constraint) = text.parse::<Constraint>() else { return };
+    let printed = constraint.to_string();
+    let again: Constraint = printed.parse().expect("what is printed can be parsed");
+    assert_eq!(again, constraint, "printing changed the constraint");
+    let truth =
+        |of: &Constraint| types::constraint::evaluate(of, &Claims::default(), Time::from_ms(0));
+    assert_eq!(truth(&again), truth(&constraint), "printing changed the answer");
+}
+
+/// Decodes a receipt and checks its signatures.
+pub fn receipt(data: &[u8]) {
+    if let Some(receipt) = canonical::<SignedReceipt>(data) {
+        let forged = receipt.verify(&Hash::of("another network", &[data]));
+        assert!(forged.is_err(), "a receipt must not hold in a network it was not signed for");
+    }
+}
+
+/// Decodes a transaction and checks its signatures.
+pub fn transaction(data: &[u8]) {
+    if let Some(transaction) = canonical::<SignedTransaction>(data) {
+        let forged = transaction.verify(&Hash::of("another network", &[data]));
+        assert!(forged.is_err(), "a transaction must not hold in another network");
+    }
+}
+
+/// Decodes a value; only its own encoding may be accepted for it.
+fn canonical<T: Decode + Encode + Debug>(data: &[u8]) -> Option<T> {
+    let value = T::from_bytes(data).ok()?;
+    assert_eq!(value.to_bytes(), data, "{value:?} has a second encoding");
+    Some(value)
+}

@@ -1,0 +1,2 @@
+//! idlewild
+fn main() {}

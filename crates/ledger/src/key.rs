@@ -1,0 +1,633 @@
+//! The keys of the state: a tag byte and fixed-width big-endian fields.
+//!
+//! Rows that belong together share a prefix and stand together, and numbers come in their order,
+//! so that a range of keys is a queue or an index. An encoding reads back to the one key that has
+//! it.
+
+use types::{
+    Address, Asset, ClassId, Hash, LeaseId, OfferId, OrderId, PublicKey, Rate, Reader, Time,
+    limits::REGION_BYTES_MAX,
+};
+
+/// Longest key of the ledger, in bytes.
+pub const LEDGER_KEY_BYTES_MAX: usize = 80;
+
+/// A region's name, padded with zero bytes; all zero stands for no region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Region([u8; REGION_BYTES_MAX]);
+
+impl Region {
+    /// No region: the part of the index where every offer stands.
+    pub const NONE: Self = Self([0; REGION_BYTES_MAX]);
+
+    /// Takes a name of at most 16 bytes.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let mut bytes = [0; REGION_BYTES_MAX];
+        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        Some(Self(bytes))
+    }
+}
+
+/// A row of the book: where value is, or who issued it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Row {
+    /// What an account can spend.
+    Wallet(Address),
+    /// What an open order has locked.
+    Order(OrderId),
+    /// What a standing offer has locked for its place in the state.
+    Offer(OfferId),
+    /// What a lease has locked.
+    Escrow(LeaseId),
+    /// The provider's part of a closed lease, until it is released.
+    Pending(LeaseId),
+    /// A provider's funds behind a lease's terms.
+    Guarantee(LeaseId),
+    /// A provider's stake.
+    Stake(Address),
+    /// Stake on its way back.
+    Unbonding(Address),
+    /// Rewards on their way to an account.
+    Vesting(Address),
+    /// What a standing sale of token has locked.
+    Ask(Hash),
+    /// Premiums for audits.
+    AuditPool,
+    /// The network's part of fees.
+    Treasury,
+    /// The part of fees that buys token to burn.
+    Buyback,
+    /// Rewards not given out yet.
+    Rewards,
+    /// What helps a class to begin.
+    Boot(ClassId),
+    /// What a dispute has locked.
+    Dispute(Hash),
+    /// What nobody will ever have.
+    Burned,
+    /// What an issuer owes for what it put into circulation: the negative side.
+    Issued(Address),
+}
+
+/// What happens by itself at some time; the order here is the order within a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Due {
+    /// An open order lapses.
+    OrderExpiry(OrderId),
+    /// A standing offer lapses.
+    OfferExpiry(OfferId),
+    /// A lease should have started.
+    StartBy(LeaseId),
+    /// A provider's notice runs out.
+    Deadline(LeaseId),
+    /// A lease reaches its end.
+    Ends(LeaseId),
+    /// A closing lease's last chance for a receipt ends.
+    Grace(LeaseId),
+    /// A provider's part is released.
+    Release(LeaseId),
+    /// A closed lease leaves the state.
+    Archive(LeaseId),
+    /// Stake is back.
+    Unbonding(Address, u64),
+    /// A change takes effect, if it was decided.
+    Change(Hash),
+}
+
+/// A key of the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Key {
+    /// What the network is and where it stands.
+    Network,
+    /// The parameters in force.
+    Parameters,
+    /// An account's counters.
+    Account(Address),
+    /// An amount of the book.
+    Book(Row, Asset),
+    /// Who may issue an asset.
+    Issuer(Address, Asset),
+    /// A provider.
+    Provider(Address),
+    /// The provider whose current node key this is.
+    NodeKey(PublicKey),
+    /// Stake on its way back, by the nonce of the transaction that sent it.
+    Unbonding(Address, u64),
+    /// A standing offer.
+    Offer(OfferId),
+    /// How many leases an offer serves now.
+    OfferLeased(OfferId),
+    /// An offer's place in the market's index.
+    OfferByPrice(ClassId, Region, Rate, Time, OfferId),
+    /// An offer's place among its provider's.
+    OfferByProvider(Address, OfferId),
+    /// An order.
+    Order(OrderId),
+    /// An open order's place in the queue.
+    OpenOrder(ClassId, Time, OrderId),
+    /// Where the search for a class's open orders stands.
+    Matching(ClassId),
+    /// A lease.
+    Lease(LeaseId),
+    /// A lease's place among its provider's, until it is closed.
+    LeaseByProvider(Address, LeaseId),
+    /// A receipt.
+    Receipt(LeaseId, u32),
+    /// A place in the queue of what happens by itself.
+    Due(Time, Due),
+    /// The running epoch's metrics of a class.
+    Tally(ClassId),
+    /// The last closed epoch's metrics of a class.
+    TallyPast(ClassId),
+    /// A change that is being voted on.
+    Proposal(Hash),
+    /// A vote for a change.
+    Vote(Hash, Address),
+    /// The accumulator of leases that left the state.
+    Archive,
+}
+
+/// The encoding of a key, or of a prefix of keys; at most [`LEDGER_KEY_BYTES_MAX`] bytes.
+#[derive(Clone, Copy)]
+pub struct KeyBytes {
+    bytes: [u8; LEDGER_KEY_BYTES_MAX],
+    len: usize,
+}
+
+impl KeyBytes {
+    /// Starts with a tag.
+    fn tagged(tag: u8) -> Self {
+        Self { bytes: [0; LEDGER_KEY_BYTES_MAX], len: 0 }.with(&[tag])
+    }
+
+    /// Appends a field.
+    fn with(mut self, field: &[u8]) -> Self {
+        let end = self.len.saturating_add(field.len());
+        self.bytes
+            .get_mut(self.len..end)
+            .expect("the longest key, an offer's place in the index, takes 67 bytes")
+            .copy_from_slice(field);
+        self.len = end;
+        self
+    }
+
+    /// Returns the bytes.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+    }
+
+    /// Returns the first bytes that come after every key that starts with these.
+    pub(crate) fn beyond(&self) -> Self {
+        let mut beyond = *self;
+        while let Some(last) = beyond.len.checked_sub(1) {
+            match beyond.bytes.get_mut(last) {
+                Some(byte) if *byte < u8::MAX => {
+                    *byte = byte.saturating_add(1);
+                    return beyond;
+                }
+                _ => beyond.len = last,
+            }
+        }
+        beyond
+    }
+}
+
+impl PartialEq for KeyBytes {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for KeyBytes {}
+
+impl std::fmt::Debug for KeyBytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&types::text::to_hex(self.as_slice()))
+    }
+}
+
+mod tag {
+    pub(super) const NETWORK: u8 = 0;
+    pub(super) const PARAMETERS: u8 = 1;
+    pub(super) const ACCOUNT: u8 = 2;
+    pub(super) const BOOK: u8 = 3;
+    pub(super) const ISSUER: u8 = 4;
+    pub(super) const PROVIDER: u8 = 5;
+    pub(super) const NODE_KEY: u8 = 6;
+    pub(super) const UNBONDING: u8 = 7;
+    pub(super) const OFFER: u8 = 8;
+    pub(super) const OFFER_LEASED: u8 = 9;
+    pub(super) const OFFER_BY_PRICE: u8 = 10;
+    pub(super) const OFFER_BY_PROVIDER: u8 = 11;
+    pub(super) const ORDER: u8 = 12;
+    pub(super) const OPEN_ORDER: u8 = 13;
+    pub(super) const MATCHING: u8 = 14;
+    pub(super) const LEASE: u8 = 15;
+    pub(super) const LEASE_BY_PROVIDER: u8 = 16;
+    pub(super) const RECEIPT: u8 = 17;
+    pub(super) const DUE: u8 = 18;
+    pub(super) const TALLY: u8 = 19;
+    pub(super) const TALLY_PAST: u8 = 20;
+    pub(super) const PROPOSAL: u8 = 21;
+    pub(super) const VOTE: u8 = 22;
+    pub(super) const ARCHIVE: u8 = 23;
+}
+
+/// Keys that share their first fields and stand together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Prefix {
+    /// The whole book.
+    Book,
+    /// All providers.
+    Providers,
+    /// An account's unbondings.
+    Unbondings(Address),
+    /// A class's offers in a region, or all of them under none.
+    OffersByPrice(ClassId, Region),
+    /// A provider's offers.
+    OffersByProvider(Address),
+    /// A class's open orders.
+    OpenOrders(ClassId),
+    /// A provider's leases that are not closed.
+    LeasesByProvider(Address),
+    /// A lease's receipts.
+    Receipts(LeaseId),
+    /// The whole queue.
+    Due,
+    /// Changes that are being voted on.
+    Proposals,
+    /// The votes for a change.
+    Votes(Hash),
+}
+
+impl Prefix {
+    /// Returns the bytes that all the keys start with.
+    pub(crate) fn to_bytes(self) -> KeyBytes {
+        let tagged = KeyBytes::tagged;
+        match self {
+            Self::Book => tagged(tag::BOOK),
+            Self::Providers => tagged(tag::PROVIDER),
+            Self::Unbondings(address) => tagged(tag::UNBONDING).with(address.as_bytes()),
+            Self::OffersByPrice(ClassId(class), Region(region)) => {
+                tagged(tag::OFFER_BY_PRICE).with(&class.to_be_bytes()).with(&region)
+            }
+            Self::OffersByProvider(address) => {
+                tagged(tag::OFFER_BY_PROVIDER).with(address.as_bytes())
+            }
+            Self::OpenOrders(ClassId(class)) => tagged(tag::OPEN_ORDER).with(&class.to_be_bytes()),
+            Self::LeasesByProvider(address) => {
+                tagged(tag::LEASE_BY_PROVIDER).with(address.as_bytes())
+            }
+            Self::Receipts(lease) => tagged(tag::RECEIPT).with(lease.as_bytes()),
+            Self::Due => tagged(tag::DUE),
+            Self::Proposals => tagged(tag::PROPOSAL),
+            Self::Votes(hash) => tagged(tag::VOTE).with(hash.as_bytes()),
+        }
+    }
+}
+
+const fn asset_number(asset: Asset) -> u8 {
+    match asset {
+        Asset::Usd => 0,
+        Asset::Wild => 1,
+    }
+}
+
+impl Row {
+    fn append_to(self, key: KeyBytes) -> KeyBytes {
+        match self {
+            Self::Wallet(address) => key.with(&[0]).with(address.as_bytes()),
+            Self::Order(order) => key.with(&[1]).with(order.as_bytes()),
+            Self::Offer(offer) => key.with(&[2]).with(offer.as_bytes()),
+            Self::Escrow(lease) => key.with(&[3]).with(lease.as_bytes()),
+            Self::Pending(lease) => key.with(&[4]).with(lease.as_bytes()),
+            Self::Guarantee(lease) => key.with(&[5]).with(lease.as_bytes()),
+            Self::Stake(address) => key.with(&[6]).with(address.as_bytes()),
+            Self::Unbonding(address) => key.with(&[7]).with(address.as_bytes()),
+            Self::Vesting(address) => key.with(&[8]).with(address.as_bytes()),
+            Self::Ask(hash) => key.with(&[9]).with(hash.as_bytes()),
+            Self::AuditPool => key.with(&[10]),
+            Self::Treasury => key.with(&[11]),
+            Self::Buyback => key.with(&[12]),
+            Self::Rewards => key.with(&[13]),
+            Self::Boot(ClassId(class)) => key.with(&[14]).with(&class.to_be_bytes()),
+            Self::Dispute(hash) => key.with(&[15]).with(hash.as_bytes()),
+            Self::Burned => key.with(&[16]),
+            Self::Issued(address) => key.with(&[17]).with(address.as_bytes()),
+        }
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(match fields.number8()? {
+            0 => Self::Wallet(fields.address()?),
+            1 => Self::Order(OrderId::from_bytes(fields.array()?)),
+            2 => Self::Offer(OfferId::from_bytes(fields.array()?)),
+            3 => Self::Escrow(fields.lease()?),
+            4 => Self::Pending(fields.lease()?),
+            5 => Self::Guarantee(fields.lease()?),
+            6 => Self::Stake(fields.address()?),
+            7 => Self::Unbonding(fields.address()?),
+            8 => Self::Vesting(fields.address()?),
+            9 => Self::Ask(Hash::from_bytes(fields.array()?)),
+            10 => Self::AuditPool,
+            11 => Self::Treasury,
+            12 => Self::Buyback,
+            13 => Self::Rewards,
+            14 => Self::Boot(fields.class()?),
+            15 => Self::Dispute(Hash::from_bytes(fields.array()?)),
+            16 => Self::Burned,
+            17 => Self::Issued(fields.address()?),
+            _ => return None,
+        })
+    }
+}
+
+impl Due {
+    fn append_to(self, key: KeyBytes) -> KeyBytes {
+        match self {
+            Self::OrderExpiry(order) => key.with(&[0]).with(order.as_bytes()),
+            Self::OfferExpiry(offer) => key.with(&[1]).with(offer.as_bytes()),
+            Self::StartBy(lease) => key.with(&[2]).with(lease.as_bytes()),
+            Self::Deadline(lease) => key.with(&[3]).with(lease.as_bytes()),
+            Self::Ends(lease) => key.with(&[4]).with(lease.as_bytes()),
+            Self::Grace(lease) => key.with(&[5]).with(lease.as_bytes()),
+            Self::Release(lease) => key.with(&[6]).with(lease.as_bytes()),
+            Self::Archive(lease) => key.with(&[7]).with(lease.as_bytes()),
+            Self::Unbonding(address, sequence) => {
+                key.with(&[8]).with(address.as_bytes()).with(&sequence.to_be_bytes())
+            }
+            Self::Change(hash) => key.with(&[9]).with(hash.as_bytes()),
+        }
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(match fields.number8()? {
+            0 => Self::OrderExpiry(OrderId::from_bytes(fields.array()?)),
+            1 => Self::OfferExpiry(OfferId::from_bytes(fields.array()?)),
+            2 => Self::StartBy(fields.lease()?),
+            3 => Self::Deadline(fields.lease()?),
+            4 => Self::Ends(fields.lease()?),
+            5 => Self::Grace(fields.lease()?),
+            6 => Self::Release(fields.lease()?),
+            7 => Self::Archive(fields.lease()?),
+            8 => Self::Unbonding(fields.address()?, fields.number64()?),
+            9 => Self::Change(Hash::from_bytes(fields.array()?)),
+            _ => return None,
+        })
+    }
+}
+
+impl Key {
+    /// Returns the encoding.
+    #[must_use]
+    pub fn to_bytes(self) -> KeyBytes {
+        let tagged = KeyBytes::tagged;
+        match self {
+            Self::Network => tagged(tag::NETWORK),
+            Self::Parameters => tagged(tag::PARAMETERS),
+            Self::Account(address) => tagged(tag::ACCOUNT).with(address.as_bytes()),
+            Self::Book(row, asset) => {
+                row.append_to(tagged(tag::BOOK)).with(&[asset_number(asset)])
+            }
+            Self::Issuer(address, asset) => {
+                tagged(tag::ISSUER).with(address.as_bytes()).with(&[asset_number(asset)])
+            }
+            Self::Provider(address) => tagged(tag::PROVIDER).with(address.as_bytes()),
+            Self::NodeKey(key) => tagged(tag::NODE_KEY).with(key.as_bytes()),
+            Self::Unbonding(address, sequence) => {
+                Prefix::Unbondings(address).to_bytes().with(&sequence.to_be_bytes())
+            }
+            Self::Offer(offer) => tagged(tag::OFFER).with(offer.as_bytes()),
+            Self::OfferLeased(offer) => tagged(tag::OFFER_LEASED).with(offer.as_bytes()),
+            Self::OfferByPrice(class, region, rate, posted, offer) => {
+                Prefix::OffersByPrice(class, region)
+                    .to_bytes()
+                    .with(&rate.get().to_be_bytes())
+                    .with(&posted.as_ms().to_be_bytes())
+                    .with(offer.as_bytes())
+            }
+            Self::OfferByProvider(address, offer) => {
+                Prefix::OffersByProvider(address).to_bytes().with(offer.as_bytes())
+            }
+            Self::Order(order) => tagged(tag::ORDER).with(order.as_bytes()),
+            Self::OpenOrder(class, placed, order) => Prefix::OpenOrders(class)
+                .to_bytes()
+                .with(&placed.as_ms().to_be_bytes())
+                .with(order.as_bytes()),
+            Self::Matching(ClassId(class)) => tagged(tag::MATCHING).with(&class.to_be_bytes()),
+            Self::Lease(lease) => tagged(tag::LEASE).with(lease.as_bytes()),
+            Self::LeaseByProvider(address, lease) => {
+                Prefix::LeasesByProvider(address).to_bytes().with(lease.as_bytes())
+            }
+            Self::Receipt(lease, sequence) => {
+                Prefix::Receipts(lease).to_bytes().with(&sequence.to_be_bytes())
+            }
+            Self::Due(time, due) => {
+                due.append_to(tagged(tag::DUE).with(&time.as_ms().to_be_bytes()))
+            }
+            Self::Tally(ClassId(class)) => tagged(tag::TALLY).with(&class.to_be_bytes()),
+            Self::TallyPast(ClassId(class)) => tagged(tag::TALLY_PAST).with(&class.to_be_bytes()),
+            Self::Proposal(hash) => tagged(tag::PROPOSAL).with(hash.as_bytes()),
+            Self::Vote(hash, voter) => Prefix::Votes(hash).to_bytes().with(voter.as_bytes()),
+            Self::Archive => tagged(tag::ARCHIVE),
+        }
+    }
+
+    /// Reads an encoding back, or nothing if it is none.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut fields = Fields(Reader::new(bytes));
+        let key = Self::read(&mut fields)?;
+        fields.0.finish().ok().map(|()| key)
+    }
+
+    fn read(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(match fields.number8()? {
+            tag::NETWORK => Self::Network,
+            tag::PARAMETERS => Self::Parameters,
+            tag::ACCOUNT => Self::Account(fields.address()?),
+            tag::BOOK => Self::Book(Row::read(fields)?, fields.asset()?),
+            tag::ISSUER => Self::Issuer(fields.address()?, fields.asset()?),
+            tag::PROVIDER => Self::Provider(fields.address()?),
+            tag::NODE_KEY => Self::NodeKey(PublicKey::from_bytes(fields.array()?)),
+            tag::UNBONDING => Self::Unbonding(fields.address()?, fields.number64()?),
+            tag::OFFER => Self::Offer(OfferId::from_bytes(fields.array()?)),
+            tag::OFFER_LEASED => Self::OfferLeased(OfferId::from_bytes(fields.array()?)),
+            tag::OFFER_BY_PRICE => Self::OfferByPrice(
+                fields.class()?,
+                Region(fields.array()?),
+                Rate::new(fields.number64()?).ok()?,
+                Time::from_ms(fields.number64()?),
+                OfferId::from_bytes(fields.array()?),
+            ),
+            tag::OFFER_BY_PROVIDER => {
+                Self::OfferByProvider(fields.address()?, OfferId::from_bytes(fields.array()?))
+            }
+            tag::ORDER => Self::Order(OrderId::from_bytes(fields.array()?)),
+            tag::OPEN_ORDER => Self::OpenOrder(
+                fields.class()?,
+                Time::from_ms(fields.number64()?),
+                OrderId::from_bytes(fields.array()?),
+            ),
+            tag::MATCHING => Self::Matching(fields.class()?),
+            tag::LEASE => Self::Lease(fields.lease()?),
+            tag::LEASE_BY_PROVIDER => Self::LeaseByProvider(fields.address()?, fields.lease()?),
+            tag::RECEIPT => Self::Receipt(fields.lease()?, u32::from_be_bytes(fields.array()?)),
+            tag::DUE => Self::Due(Time::from_ms(fields.number64()?), Due::read(fields)?),
+            tag::TALLY => Self::Tally(fields.class()?),
+            tag::TALLY_PAST => Self::TallyPast(fields.class()?),
+            tag::PROPOSAL => Self::Proposal(Hash::from_bytes(fields.array()?)),
+            tag::VOTE => Self::Vote(Hash::from_bytes(fields.array()?), fields.address()?),
+            tag::ARCHIVE => Self::Archive,
+            _ => return None,
+        })
+    }
+}
+
+/// The fields of an encoding, from front to back.
+struct Fields<'a>(Reader<'a>);
+
+impl Fields<'_> {
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.0.array().ok()
+    }
+
+    fn number8(&mut self) -> Option<u8> {
+        self.array().map(u8::from_be_bytes)
+    }
+
+    fn number64(&mut self) -> Option<u64> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    fn address(&mut self) -> Option<Address> {
+        self.array().map(|bytes| Address::new(PublicKey::from_bytes(bytes)))
+    }
+
+    fn lease(&mut self) -> Option<LeaseId> {
+        self.array().map(LeaseId::from_bytes)
+    }
+
+    fn class(&mut self) -> Option<ClassId> {
+        self.array().map(|bytes| ClassId(u16::from_be_bytes(bytes)))
+    }
+
+    fn asset(&mut self) -> Option<Asset> {
+        match self.number8()? {
+            0 => Some(Asset::Usd),
+            1 => Some(Asset::Wild),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one_of_each() -> Vec<Key> {
+        let address = Address::new(PublicKey::from_bytes([1; 32]));
+        let (order, offer) = (OrderId::from_bytes([2; 32]), OfferId::from_bytes([3; 32]));
+        let (lease, hash) = (LeaseId::from_bytes([4; 32]), Hash::from_bytes([5; 32]));
+        let (class, time) = (ClassId(258), Time::from_ms(1 << 40));
+        let rows = [
+            Row::Wallet(address),
+            Row::Order(order),
+            Row::Offer(offer),
+            Row::Escrow(lease),
+            Row::Pending(lease),
+            Row::Guarantee(lease),
+            Row::Stake(address),
+            Row::Unbonding(address),
+            Row::Vesting(address),
+            Row::Ask(hash),
+            Row::AuditPool,
+            Row::Treasury,
+            Row::Buyback,
+            Row::Rewards,
+            Row::Boot(class),
+            Row::Dispute(hash),
+            Row::Burned,
+            Row::Issued(address),
+        ];
+        let dues = [
+            Due::OrderExpiry(order),
+            Due::OfferExpiry(offer),
+            Due::StartBy(lease),
+            Due::Deadline(lease),
+            Due::Ends(lease),
+            Due::Grace(lease),
+            Due::Release(lease),
+            Due::Archive(lease),
+            Due::Unbonding(address, 7),
+            Due::Change(hash),
+        ];
+        let mut keys = vec![Key::Network, Key::Parameters, Key::Account(address)];
+        keys.extend(rows.map(|row| Key::Book(row, Asset::Wild)));
+        keys.extend([
+            Key::Issuer(address, Asset::Usd),
+            Key::Provider(address),
+            Key::NodeKey(*address.key()),
+            Key::Unbonding(address, 9),
+            Key::Offer(offer),
+            Key::OfferLeased(offer),
+            Key::OfferByPrice(class, Region::new("eu").unwrap(), Rate::MAX, time, offer),
+            Key::OfferByProvider(address, offer),
+            Key::Order(order),
+            Key::OpenOrder(class, time, order),
+            Key::Matching(class),
+            Key::Lease(lease),
+            Key::LeaseByProvider(address, lease),
+            Key::Receipt(lease, 3),
+        ]);
+        keys.extend(dues.map(|due| Key::Due(time, due)));
+        keys.extend([
+            Key::Tally(class),
+            Key::TallyPast(class),
+            Key::Proposal(hash),
+            Key::Vote(hash, address),
+            Key::Archive,
+        ]);
+        keys
+    }
+
+    #[test]
+    fn every_key_reads_back_and_stands_in_the_order_of_its_type() {
+        let keys = one_of_each();
+        for key in &keys {
+            let bytes = key.to_bytes();
+            assert_eq!(Key::from_bytes(bytes.as_slice()), Some(*key));
+            let longer = [bytes.as_slice(), &[0]].concat();
+            assert_eq!(Key::from_bytes(&longer), None, "{key:?}");
+            assert_eq!(Key::from_bytes(&longer[..longer.len() - 2]), None, "{key:?}");
+        }
+        let encoded: Vec<_> = keys.iter().map(|key| key.to_bytes().as_slice().to_vec()).collect();
+        assert!(encoded.is_sorted() && keys.is_sorted());
+    }
+
+    #[test]
+    fn the_encodings_are_pinned() {
+        let bytes: Vec<u8> =
+            one_of_each().iter().flat_map(|key| key.to_bytes().as_slice().to_vec()).collect();
+        let pinned = "";
+        assert_eq!(Hash::of("keys", &[&bytes]).to_string(), pinned);
+    }
+
+    #[test]
+    fn a_region_is_at_most_16_bytes() {
+        assert!(Region::new("0123456789abcdef").is_some());
+        assert!(Region::new("0123456789abcdefg").is_none());
+        assert_eq!(Region::new(""), Some(Region::NONE));
+    }
+
+    #[test]
+    fn beyond_a_prefix_comes_after_all_its_keys() {
+        let prefix = Prefix::OpenOrders(ClassId(255)).to_bytes();
+        let last = Key::OpenOrder(ClassId(255), Time::MAX, OrderId::from_bytes([255; 32]));
+        let next = Key::OpenOrder(ClassId(256), Time::from_ms(0), OrderId::from_bytes([0; 32]));
+        assert!(prefix.beyond().as_slice() > last.to_bytes().as_slice());
+        assert!(prefix.beyond().as_slice() <= next.to_bytes().as_slice());
+    }
+}

@@ -1,0 +1,161 @@
+//! One genesis and a sequence of blocks, executed on both ledgers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ledger::Ledger;
+use types::{Event, Genesis, Reject, Time, Transaction, Verified, limits};
+
+use crate::{
+    compare,
+    coverage::Coverage,
+    reference::Reference,
+    world::{Theme, World},
+};
+
+/// What was asked of the ledgers in one block.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) time: Time,
+    pub(crate) transactions: Vec<Verified>,
+}
+
+/// Both ledgers in lock step; every step says what differs.
+pub(crate) struct Pair {
+    pub(crate) real: Ledger,
+    pub(crate) naive: Reference,
+}
+
+/// What a block did.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) refused: bool,
+    pub(crate) left_due: bool,
+    pub(crate) exhausted: bool,
+    pub(crate) events: Vec<Event>,
+}
+
+/// Text that says what differs.
+pub(crate) type Difference = String;
+
+impl Pair {
+    pub(crate) fn new(genesis: &Genesis) -> Self {
+        let real = Ledger::new(genesis).expect("the world makes valid geneses");
+        Self { real, naive: Reference::new(genesis) }
+    }
+
+    /// Begins a block on both; false when both refuse its time.
+    pub(crate) fn begin(&mut self, time: Time) -> Result<bool, Difference> {
+        let naive = self.naive.begin(time);
+        let real = self.real.begin(time).is_ok();
+        if real != naive {
+            return Err(format!("begin at {time}: {real} instead of {naive}"));
+        }
+        Ok(naive)
+    }
+
+    pub(crate) fn apply(&mut self, verified: &Verified) -> Result<Result<(), Reject>, Difference> {
+        let naive = self.naive.apply(verified);
+        let real = self.real.apply(verified);
+        if real != naive {
+            let transaction = verified.transaction();
+            return Err(format!("{real:?} instead of {naive:?} for {transaction:?}"));
+        }
+        Ok(naive)
+    }
+
+    /// Ends the block on both and compares events and state.
+    pub(crate) fn end(&mut self) -> Result<Done, Difference> {
+        let left_due = self.naive.due.first().is_some_and(|(time, _)| *time <= self.naive.time);
+        let naive = self.naive.end();
+        let ended = self.real.end();
+        for (index, event) in naive.iter().enumerate() {
+            if ended.events.get(index) != Some(event) {
+                let found = ended.events.get(index);
+                return Err(format!("event {index} is {found:?} instead of {event:?}"));
+            }
+        }
+        if let Some(event) = ended.events.get(naive.len()) {
+            return Err(format!("another event: {event:?}"));
+        }
+        compare::all(&self.real, &mut self.naive)?;
+        let exhausted = self.naive.allowance == 0;
+        Ok(Done { refused: false, left_due, exhausted, events: naive })
+    }
+
+    /// Executes what was asked before.
+    pub(crate) fn replay(&mut self, asked: &Asked) -> Result<(), Difference> {
+        if !self.begin(asked.time)? {
+            return Ok(());
+        }
+        for verified in &asked.transactions {
+            let _ = self.apply(verified)?;
+        }
+        self.end().map(|_| ())
+    }
+}
+
+/// A world with both its ledgers, and what was asked of them so far.
+pub(crate) struct Episode {
+    world: World,
+    pub(crate) pair: Pair,
+    pub(crate) log: Vec<Asked>,
+}
+
+impl Episode {
+    pub(crate) fn new(seed: u64, number: u64) -> Self {
+        let mixed = seed.wrapping_add(number.wrapping_mul(0xa076_1d64_78bd_642f));
+        let world = World::new(mixed, Theme::of_episode(number));
+        let pair = Pair::new(&world.genesis);
+        Self { world, pair, log: Vec::new() }
+    }
+
+    pub(crate) fn genesis(&self) -> &Genesis {
+        &self.world.genesis
+    }
+
+    /// Executes blocks until they had `transactions`.
+    pub(crate) fn run(
+        &mut self,
+        transactions: u64,
+        coverage: &mut Coverage,
+    ) -> Result<(), Difference> {
+        let mut made = 0;
+        while made < transactions {
+            made += guarded(|| self.block(coverage))?;
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, coverage: &mut Coverage) -> Result<u64, Difference> {
+        let time = self.world.block_time(self.pair.naive.time);
+        self.log.push(Asked { time, transactions: Vec::new() });
+        if !self.pair.begin(time)? {
+            coverage.refused += 1;
+            return Ok(0);
+        }
+        let length = self.world.block_length();
+        for _ in 0..length {
+            let verified = self.world.transaction(&self.pair.naive);
+            self.log.last_mut().expect("it was just pushed").transactions.push(verified.clone());
+            let answer = self.pair.apply(&verified)?;
+            coverage.count_answer(&verified, answer);
+        }
+        let done = self.pair.end()?;
+        coverage.blocks += 1;
+        coverage.backlogs += u64::from(done.left_due);
+        coverage.exhausted += u64::from(done.exhausted);
+        done.events.iter().for_each(|event| coverage.count_event(event));
+        Ok(length)
+    }
+}
+
+/// Runs `step`; a panic in it is a difference, too.
+pub(crate) fn guarded<T>(
+    step: impl FnOnce() -> Result<T, Difference>,
+) -> Result<T, Difference> {
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(format!("a panic: {}", text.unwrap_or_default()))
+    })
+}

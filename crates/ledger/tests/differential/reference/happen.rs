@@ -1,0 +1,207 @@
+//! What happens by itself, and how a lease is settled.
+
+use ledger::key::Row;
+use types::{
+    Address, Amount, Asset, BasisPoints, Change, CloseReason, Duration, Event, Hash, LeaseId,
+    LeaseState, OfferId, OrderId, Settlement, Units,
+};
+
+use super::{Reference, What, runs};
+
+impl Reference {
+    /// Does what is due, unless it no longer applies.
+    pub(super) fn happen(&mut self, what: What) {
+        match what {
+            What::OrderExpires(id) => {
+                if self.open.contains(&id) {
+                    self.give_back(id);
+                }
+            }
+            What::OfferExpires(id) => {
+                if self.offer(&id).is_some() {
+                    self.take_down(id);
+                }
+            }
+            What::StartBy(id) => self.miss_start(id),
+            What::Deadline(id) => {
+                if matches!(self.state(&id), Some(LeaseState::Reclaiming { .. })) {
+                    self.settle(id, CloseReason::ProviderReclaimed);
+                }
+            }
+            What::Ends(id) => {
+                let closing = matches!(self.state(&id), Some(LeaseState::Closing { .. }));
+                if self.lease(&id).is_some_and(runs) && !closing {
+                    self.settle(id, CloseReason::NetworkEnded);
+                }
+            }
+            What::Grace(id) => {
+                if let Some(LeaseState::Closing { reason, .. }) = self.state(&id) {
+                    self.settle(id, reason);
+                }
+            }
+            What::Release(id) => self.release(id),
+            What::Archive(id) => self.archive(id),
+            What::Unbonding(owner, sequence) => self.unbond(owner, sequence),
+            What::Change(hash) => self.conclude(hash),
+        }
+    }
+
+    fn state(&self, id: &LeaseId) -> Option<LeaseState> {
+        self.lease(id).map(|lease| lease.state)
+    }
+
+    /// Closes an open order and gives back all that it locked.
+    pub(super) fn give_back(&mut self, id: OrderId) {
+        let tenant = self.order(&id).expect("it is open").tenant;
+        self.book.transfer_all(Row::Order(id), Row::Wallet(tenant), Asset::Usd);
+        self.book.forget(Row::Order(id));
+        self.open.remove(&id);
+        self.orders.retain(|order| order.id != id);
+        self.gone.orders.push(id);
+        self.events.push(Event::OrderClosed { order: id, tenant });
+    }
+
+    /// Takes an offer down and gives back its storage stake.
+    pub(super) fn take_down(&mut self, id: OfferId) {
+        let offer = self.offer(&id).expect("it stands").clone();
+        let (provider, class) = (offer.provider, offer.terms.class);
+        self.book.transfer_all(Row::Offer(id), Row::Wallet(provider), Asset::Usd);
+        self.book.forget(Row::Offer(id));
+        let claimed = &mut self.tally_mut(class).supply.claimed;
+        *claimed = claimed.saturating_minus(offer.capacity);
+        self.offers.retain(|offer| offer.id != id);
+        self.gone.offers.push(id);
+        self.events.push(Event::OfferRetired { offer: id, provider, class });
+    }
+
+    fn miss_start(&mut self, id: LeaseId) {
+        if !matches!(self.state(&id), Some(LeaseState::Pending { .. })) {
+            return;
+        }
+        self.settle(id, CloseReason::ProviderNoStart);
+        let address = self.lease(&id).expect("it was just closed").provider;
+        let (epoch, max) = (self.epoch, self.parameters.no_starts_max);
+        let until = self.time.after(self.parameters.epoch_ms);
+        let provider = self.provider_mut(&address);
+        if provider.no_starts_epoch != epoch {
+            provider.no_starts_epoch = epoch;
+            provider.no_starts = 0;
+        }
+        provider.no_starts += 1;
+        if provider.no_starts >= max {
+            provider.suspended_until = until;
+            self.events.push(Event::Suspended { provider: address, until });
+        }
+    }
+
+    fn release(&mut self, id: LeaseId) {
+        let provider = self.lease(&id).expect("a lease outlasts its release").provider;
+        let from = Row::Pending(id);
+        let amount = self.book.transfer_all(from, Row::Wallet(provider), Asset::Usd);
+        self.events.push(Event::Released { lease: id, provider, amount });
+    }
+
+    fn archive(&mut self, id: LeaseId) {
+        let order = self.lease(&id).expect("it leaves once").order;
+        for row in [Row::Escrow(id), Row::Pending(id), Row::Order(order)] {
+            self.book.forget(row);
+        }
+        self.leases.retain(|lease| lease.id != id);
+        self.orders.retain(|kept| kept.id != order);
+        self.gone.orders.push(order);
+        self.gone.leases.push(id);
+        self.receipts.retain(|kept| kept.receipt.lease != id);
+        self.events.push(Event::LeaseArchived { lease: id, position: self.archived });
+        self.archived += 1;
+    }
+
+    fn unbond(&mut self, owner: Address, sequence: u64) {
+        let is_it = |kept: &(Address, u64, _)| kept.0 == owner && kept.1 == sequence;
+        let index = self.unbondings.iter().position(is_it).expect("it is due once");
+        let (_, _, unbonding) = self.unbondings.remove(index);
+        let amount = unbonding.amount;
+        self.book.transfer(Row::Unbonding(owner), Row::Wallet(owner), Asset::Wild, amount);
+        self.events.push(Event::Unbonded { provider: owner, amount });
+    }
+
+    fn conclude(&mut self, hash: Hash) {
+        let is_it = |proposal: &super::Proposal| proposal.hash == hash;
+        let index = self.proposals.iter().position(is_it).expect("it is due once");
+        let proposal = self.proposals.remove(index);
+        let is_stale = matches!(proposal.change, Change::Rules(version)
+            if u32::from(version) != u32::from(self.rules) + 1);
+        if !proposal.decided || is_stale {
+            return;
+        }
+        match &proposal.change {
+            Change::Parameters(parameters) => self.parameters = (**parameters).clone(),
+            Change::Rules(version) => self.rules = *version,
+        }
+        self.events.push(Event::ChangeTookEffect { change: proposal.change });
+    }
+
+    /// Closes a lease: pays, refunds, frees the slot, and sets its release and archiving.
+    pub(super) fn settle(&mut self, id: LeaseId, reason: CloseReason) {
+        let now = self.time;
+        let lease = self.lease(&id).expect("it runs").clone();
+        let has_started = !matches!(lease.state, LeaseState::Pending { .. });
+        let has_receipt = lease.receipts > 0;
+        let in_range = "it is at most the escrow";
+        let (gross, premium) = if has_receipt {
+            let cost = lease.rate.cost(lease.settlement.units).expect(in_range);
+            let gross = lease.minimum.max(cost);
+            (gross, lease.audit.premium(gross).expect(in_range))
+        } else if reason == CloseReason::TenantClosed && has_started {
+            (lease.minimum, Amount::ZERO)
+        } else {
+            (Amount::ZERO, Amount::ZERO)
+        };
+        let beta =
+            if self.genesis.token { self.parameters.burn_share.get() } else { 0 };
+        let shares = beta + self.parameters.treasury_share.get();
+        let fee = BasisPoints::new(shares).expect("they were validated").ceil_of(gross);
+        let burn = BasisPoints::new(beta).expect("it was validated").floor_of(gross);
+        let treasury = fee.minus(burn).expect("the fee holds the burn");
+        let net = gross.minus(fee).expect("a fee is a share");
+        let paid = gross.plus(premium).expect(in_range);
+        let refund = lease.escrow.minus(paid).expect("the escrow holds the most");
+        let moves = [
+            (Row::Buyback, burn),
+            (Row::Treasury, treasury),
+            (Row::Pending(id), net),
+            (Row::AuditPool, premium),
+            (Row::Wallet(lease.tenant), refund),
+        ];
+        for (to, amount) in moves {
+            self.book.transfer(Row::Escrow(id), to, Asset::Usd, amount);
+        }
+        let units = if has_receipt { lease.settlement.units } else { Units::ZERO };
+        let tally = self.tally_mut(lease.class);
+        tally.supply.earning = tally.supply.earning.plus(units).expect("tests stay in range");
+        tally.income.revenue = tally.income.revenue.plus(gross).expect("tests stay in range");
+        tally.income.burn = tally.income.burn.plus(burn).expect("tests stay in range");
+        self.grant_passes(lease.class);
+
+        let release = (!net.is_zero()).then(|| now.after(self.parameters.release_window_ms));
+        if let Some(time) = release {
+            self.due.insert((time, What::Release(id)));
+        }
+        let epochs = u64::from(self.parameters.closed_lease_epochs);
+        let kept_ms = epochs.saturating_mul(self.parameters.epoch_ms.as_ms());
+        let archive = release.unwrap_or(now).after(Duration::from_ms(kept_ms));
+        self.due.insert((archive, What::Archive(id)));
+        let settlement = Settlement { units, gross, burn, treasury, net, premium, refund };
+        let kept = self.lease_mut(&id);
+        kept.state = LeaseState::Closed { at: now, reason };
+        kept.settlement = settlement;
+        kept.release = release;
+        self.events.push(Event::LeaseClosed {
+            lease: id,
+            class: lease.class,
+            tenant: lease.tenant,
+            provider: lease.provider,
+            reason,
+            settlement,
+        });
+    }
+}

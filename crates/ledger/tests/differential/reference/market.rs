@@ -1,0 +1,175 @@
+//! Which offer takes an order, and what a match does.
+
+use ledger::key::Row;
+use types::{
+    Amount, Asset, Constraint, Event, Lease, LeaseId, LeaseState, Offer, OfferId, OrderId,
+    OrderTerms, Settlement, Truth, Units, Value,
+    constraint::{Atom, Comparison, Expression, Test, evaluate},
+};
+
+use super::{Reference, What};
+
+impl Reference {
+    /// Returns the escrow that the offer asks for the order, if it takes it now.
+    pub(crate) fn takes(&self, offer: &Offer, terms: &OrderTerms) -> Option<Amount> {
+        let class = classes::find(terms.class)?;
+        let provider = self.provider(&offer.provider)?;
+        let units = class.units_max(terms.spec.as_slice()).ok()?;
+        let price = price(offer, units)?;
+        let escrow = price.plus(terms.audit.premium(price).ok()?).ok()?;
+        let has_stake = !self.genesis.token
+            || self.stake_of(&offer.provider) >= self.parameters.stake_minimum;
+        let spec = terms.spec.as_slice();
+        let takes = offer.terms.class == terms.class
+            && offer.terms.expires > self.time
+            && provider.suspended_until <= self.time
+            && has_stake
+            && self.leased(&offer.id) < offer.terms.slots
+            && escrow <= terms.budget
+            && class.matches(spec, offer.terms.terms.as_slice(), &offer.terms.claims).is_ok()
+            && evaluate(&terms.constraint, &offer.terms.claims, self.time) == Truth::True;
+        takes.then_some(escrow)
+    }
+
+    /// Returns the offer that takes the order: of those it names, or of the market.
+    pub(super) fn search(&mut self, terms: &OrderTerms) -> Option<OfferId> {
+        if !terms.offers.is_empty() {
+            let takes =
+                |id: &&OfferId| self.offer(id).is_some_and(|it| self.takes(it, terms).is_some());
+            return terms.offers.iter().find(takes).copied();
+        }
+        let candidates = self.candidates(terms);
+        if candidates.is_empty() {
+            self.allowance = self.allowance.saturating_sub(1);
+        }
+        for id in candidates {
+            if self.allowance == 0 {
+                return None;
+            }
+            self.allowance -= 1;
+            let offer = self.offer(&id).expect("candidates stand");
+            if self.takes(offer, terms).is_some() {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// Returns the offers that the order looks through, cheapest first.
+    fn candidates(&self, terms: &OrderTerms) -> Vec<OfferId> {
+        let demanded = demanded_region(&terms.constraint);
+        let stands_there = |offer: &&Offer| {
+            let region = offer.terms.claims.get("region").map_or("", |claim| name(&claim.value));
+            offer.terms.class == terms.class && (demanded.is_empty() || region == demanded)
+        };
+        let mut offers: Vec<&Offer> = self.offers.iter().filter(stands_there).collect();
+        offers.sort_by_key(|offer| (offer.terms.rate, offer.posted, offer.id));
+        offers.into_iter().map(|offer| offer.id).collect()
+    }
+
+    /// Matches what is open, as far as the block's allowance goes.
+    pub(super) fn match_open_orders(&mut self) {
+        for class in classes::CLASSES {
+            let mut matching = self.matching.get(&class.id()).copied().unwrap_or_default();
+            while matching.passes > 0 && self.allowance > 0 {
+                let open = self.open.iter().filter_map(|id| self.order(id));
+                let next = open
+                    .filter(|order| order.terms.class == class.id())
+                    .map(|order| (order.placed, order.id))
+                    .filter(|place| matching.last.is_none_or(|last| *place > last))
+                    .min();
+                matching.last = next;
+                match next {
+                    None => matching.passes -= 1,
+                    Some((_, id)) => {
+                        let terms = self.order(&id).expect("it is open").terms.clone();
+                        if let Some(offer) = self.search(&terms) {
+                            self.open_lease(id, offer);
+                        }
+                    }
+                }
+            }
+            self.matching.insert(class.id(), matching);
+        }
+    }
+
+    /// Opens the lease of an order that an offer takes; its budget sits in its row.
+    pub(super) fn open_lease(&mut self, order: OrderId, offer: OfferId) {
+        let now = self.time;
+        let order = self.order(&order).expect("it is kept").clone();
+        let offer = self.offer(&offer).expect("it stands").clone();
+        let provider = self.provider(&offer.provider).expect("it has an offer");
+        let escrow = self.takes(&offer, &order.terms).expect("it takes the order");
+        let class = classes::find(order.terms.class).expect("it was checked");
+        let id = LeaseId::from(order.id);
+        let start_by = now.after(self.parameters.start_window_ms);
+        let ends = now.after(order.terms.duration);
+        self.book.transfer(Row::Order(order.id), Row::Escrow(id), Asset::Usd, escrow);
+        let tenant_row = Row::Wallet(order.tenant);
+        self.book.transfer_all(Row::Order(order.id), tenant_row, Asset::Usd);
+        self.open.remove(&order.id);
+        self.leases.push(Lease {
+            id,
+            order: order.id,
+            offer: offer.id,
+            class: order.terms.class,
+            tenant: order.tenant,
+            provider: offer.provider,
+            node_key: provider.node_key,
+            rate: offer.terms.rate,
+            minimum: offer.terms.minimum,
+            units_max: class.units_max(order.terms.spec.as_slice()).expect("it was checked"),
+            audit: order.terms.audit,
+            escrow,
+            created: now,
+            ends,
+            state: LeaseState::Pending { start_by },
+            receipts: 0,
+            settlement: Settlement::default(),
+            release: None,
+        });
+        self.due.insert((start_by, What::StartBy(id)));
+        self.due.insert((ends, What::Ends(id)));
+        self.events.push(Event::LeaseOpened {
+            lease: id,
+            order: order.id,
+            offer: offer.id,
+            class: order.terms.class,
+            tenant: order.tenant,
+            provider: offer.provider,
+            escrow,
+        });
+    }
+}
+
+fn price(offer: &Offer, units: Units) -> Option<Amount> {
+    Some(offer.terms.minimum.max(offer.terms.rate.cost(units).ok()?))
+}
+
+/// Returns a region's name; empty for no region.
+fn name(value: &Value) -> &str {
+    match value {
+        Value::Text(text) => text.as_str().trim_end_matches('\0'),
+        _ => "",
+    }
+}
+
+/// Returns the region on which the whole constraint depends; empty for none.
+fn demanded_region(constraint: &Constraint) -> &str {
+    let parts = match constraint.expression() {
+        Expression::And(parts) => parts.as_slice(),
+        single => std::slice::from_ref(single),
+    };
+    let demanded = |part| match part {
+        Expression::Atom(Atom { key, test: Test::Compare(Comparison::Equal, value), .. })
+            if key.as_str() == "region" =>
+        {
+            match value {
+                Value::Text(text) if text.as_str().len() <= 16 => Some(name(value)),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    parts.iter().find_map(demanded).unwrap_or("")
+}

@@ -1,0 +1,243 @@
+//! A small world that makes transactions: mostly sensible ones, some of them wrong.
+//!
+//! A theme decides what happens most in an episode, and which limits are low enough to be met.
+
+mod action;
+mod dice;
+mod terms;
+
+use types::{
+    Address, Amount, Asset, BasisPoints, Duration, Genesis, GenesisWallet, Hash, Issuer, List,
+    Parameters, PublicKey, Signature, SignedTransaction, Text, Time, Transaction, Verified,
+};
+
+pub(crate) use dice::Dice;
+
+use crate::reference::Reference;
+
+/// What an episode is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Theme {
+    /// A bit of everything.
+    General,
+    /// No token, validators vote.
+    Private,
+    /// Stake comes and goes, slowly.
+    Stake,
+    /// Many changes are voted on.
+    Votes,
+    /// More offers and open orders than a block may examine.
+    Crowd,
+    /// More is due at once than a block may work through.
+    Backlog,
+}
+
+impl Theme {
+    const ALL: [Self; 8] = [
+        Self::General,
+        Self::Private,
+        Self::Stake,
+        Self::General,
+        Self::Votes,
+        Self::Crowd,
+        Self::Backlog,
+        Self::General,
+    ];
+
+    /// Returns the theme of an episode.
+    pub(crate) const fn of_episode(episode: u64) -> Self {
+        Self::ALL[(episode % Self::ALL.len() as u64) as usize]
+    }
+
+    /// Returns how often each action is tried, in the order of the actions.
+    const fn weights(self) -> [u64; 16] {
+        // transfer issue redeem register rotate stake unstake post retire place cancel start
+        // receipt reclaim close vote
+        match self {
+            Self::General => [3, 3, 1, 2, 2, 4, 2, 8, 3, 16, 4, 12, 10, 4, 5, 3],
+            Self::Private => [3, 3, 1, 2, 2, 1, 1, 8, 3, 16, 4, 12, 10, 4, 5, 5],
+            Self::Stake => [3, 2, 1, 3, 1, 12, 12, 6, 4, 8, 2, 6, 5, 2, 3, 3],
+            Self::Votes => [2, 2, 1, 2, 1, 8, 2, 3, 1, 4, 2, 3, 3, 1, 2, 24],
+            Self::Crowd => [2, 3, 1, 2, 1, 4, 1, 24, 1, 24, 2, 4, 4, 1, 2, 1],
+            Self::Backlog => [2, 4, 1, 2, 1, 4, 1, 16, 1, 40, 2, 8, 6, 1, 8, 1],
+        }
+    }
+}
+
+/// Where transactions come from.
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) dice: Dice,
+    theme: Theme,
+    people: Vec<Address>,
+    node_keys: Vec<PublicKey>,
+    pub(crate) genesis: Genesis,
+    made: u64,
+}
+
+/// Returns the person of that number.
+fn person(number: u64) -> Address {
+    Address::new(key("person", number))
+}
+
+fn key(kind: &str, number: u64) -> PublicKey {
+    let hash = Hash::of("test key", &[&number.to_le_bytes(), kind.as_bytes()]);
+    PublicKey::from_bytes(*hash.as_bytes())
+}
+
+fn micro(count: u64) -> Amount {
+    Amount::new(count.min(Amount::MAX.get())).expect("it was bounded")
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, theme: Theme) -> Self {
+        let mut dice = Dice::new(seed);
+        let people: Vec<Address> = (0..dice.within(6, 9)).map(person).collect();
+        let genesis = genesis(&mut dice, theme, &people);
+        Self { dice, theme, people, node_keys: Vec::new(), genesis, made: 0 }
+    }
+
+    /// Returns the time of the next block; once in a while one that is not after the last.
+    pub(crate) fn block_time(&mut self, now: Time) -> Time {
+        let dice = &mut self.dice;
+        if dice.one_in(50) {
+            return Time::from_ms(now.as_ms().saturating_sub(dice.below(3)));
+        }
+        let step = match self.theme {
+            Theme::Backlog if !dice.one_in(90) => dice.within(1, 3),
+            Theme::Backlog => dice.within(20_000, 90_000),
+            _ => match dice.below(40) {
+                0..=24 => dice.within(1, 100),
+                25..=35 => dice.within(100, 1_500),
+                36..=38 => dice.within(1_500, 10_000),
+                _ => dice.within(10_000, 100_000),
+            },
+        };
+        now.after(Duration::from_ms(step))
+    }
+
+    /// Returns how many transactions the next block has.
+    pub(crate) fn block_length(&mut self) -> u64 {
+        match self.dice.below(12) {
+            0 => 0,
+            1..=7 => self.dice.within(1, 8),
+            _ => self.dice.within(8, 40),
+        }
+    }
+
+    /// Makes a transaction: an action with its signer, then the envelope, then perhaps a mistake.
+    pub(crate) fn transaction(&mut self, state: &Reference) -> Verified {
+        self.made += 1;
+        let (signer, action) = self.action(state);
+        let nonce = state.nonces.get(&signer).copied().unwrap_or(0);
+        let lifetime = state.parameters.transaction_lifetime_ms.as_ms();
+        let expires = state.time.after(Duration::from_ms(self.dice.within(1, lifetime)));
+        let mut transaction = Transaction { signer, nonce, expires, action };
+        if self.dice.one_in(14) {
+            self.spoil(state, &mut transaction, lifetime);
+        }
+        trust(transaction)
+    }
+
+    fn spoil(&mut self, state: &Reference, transaction: &mut Transaction, lifetime: u64) {
+        let beyond = |extra: u64| state.time.after(Duration::from_ms(lifetime + extra));
+        match self.dice.below(8) {
+            0 => transaction.nonce = transaction.nonce.saturating_sub(self.dice.within(1, 3)),
+            1 => transaction.nonce += self.dice.within(1, 3),
+            2 => transaction.nonce = u64::MAX,
+            3 => transaction.expires = Time::from_ms(state.time.as_ms() - self.dice.below(2)),
+            4 => transaction.expires = beyond(self.dice.below(2)),
+            5 => transaction.expires = self.dice.of([Time::MAX, Time::default()]),
+            6 => transaction.signer = Address::new(key("stranger", self.dice.below(3))),
+            _ => {
+                transaction.signer = self.anybody(state);
+                transaction.nonce = state.nonces.get(&transaction.signer).copied().unwrap_or(0);
+            }
+        }
+    }
+
+    /// Returns some account, a person's or a node key's.
+    fn anybody(&mut self, state: &Reference) -> Address {
+        let index = self.dice.index(state.nonces.len());
+        *state.nonces.keys().nth(index).expect("a genesis opens accounts")
+    }
+
+    fn someone(&mut self) -> Address {
+        *self.dice.pick(&self.people).expect("there are people")
+    }
+}
+
+/// Wraps a transaction for a ledger that checks no signatures.
+pub(crate) fn trust(transaction: Transaction) -> Verified {
+    let signature = Signature::from_bytes([0; 64]);
+    Verified::trust(SignedTransaction { transaction, signature })
+}
+
+fn genesis(dice: &mut Dice, theme: Theme, people: &[Address]) -> Genesis {
+    let token = theme != Theme::Private;
+    let holders = if token { people } else { &[] };
+    let wallets = holders
+        .iter()
+        .map(|address| GenesisWallet { address: *address, amount: micro(dice.below(100_000)) })
+        .collect();
+    let issuer = |index: usize, asset, limit| Issuer { address: people[index], asset, limit };
+    let mut issuers = vec![
+        issuer(0, Asset::Usd, micro(1_000_000_000_000)),
+        issuer(1, Asset::Usd, micro(dice.below(3_000_000))),
+    ];
+    if token {
+        issuers.push(issuer(0, Asset::Wild, micro(dice.below(2_000_000))));
+    }
+    let validators = people.iter().skip(2).take(3).map(|address| *address.key()).collect();
+    Genesis {
+        network: Text::new("test").expect("a short name"),
+        time: Time::from_ms(dice.within(1, 1_000_000)),
+        rules: 1,
+        token,
+        validators: List::new(validators).expect("three validators"),
+        issuers: List::new(issuers).expect("three issuers"),
+        wallets: List::new(wallets).expect("few people"),
+        parameters: parameters(dice, theme),
+    }
+}
+
+/// Returns parameters with windows short enough that all of them pass within an episode.
+fn parameters(dice: &mut Dice, theme: Theme) -> Parameters {
+    let token = theme != Theme::Private;
+    let mut ms = |from, to| Duration::from_ms(dice.within(from, to));
+    let (start_window_ms, grace_window_ms) = (ms(1, 3_000), ms(0, 3_000));
+    let (release_window_ms, reclaim_notice_ms) = (ms(0, 3_000), ms(0, 2_000));
+    let (epoch_ms, change_delay_ms) = (ms(1_000, 20_000), ms(0, 4_000));
+    let unbonding = if theme == Theme::Stake { 1_000_000 } else { 12_000 };
+    let (unbonding_ms, transaction_lifetime_ms) = (ms(9_001, unbonding), ms(1_000, 60_000));
+    let horizon = if matches!(theme, Theme::Votes | Theme::Stake) { 1_000_000 } else { 60_000 };
+    let market_horizon_ms = ms(5_000, horizon);
+    let (orders, offers) = match theme {
+        Theme::Crowd => (24, 48),
+        Theme::Backlog => (400, 48),
+        _ => (3, 3),
+    };
+    let share = |count: u64| {
+        BasisPoints::new(u16::try_from(count).expect("a share")).expect("a share")
+    };
+    Parameters {
+        burn_share: share(if token { dice.below(5_001) } else { 0 }),
+        treasury_share: share(dice.of([0, 1, 300, 4_999])),
+        receipt_minimum: micro(dice.within(1, 2_000)),
+        storage_stake: micro(dice.of([0, 1, 1_000])),
+        stake_minimum: micro(if token { dice.of([0, 1, 500, 10_000]) } else { 0 }),
+        unbonding_ms,
+        start_window_ms,
+        grace_window_ms,
+        release_window_ms,
+        reclaim_notice_ms,
+        epoch_ms,
+        closed_lease_epochs: u32::try_from(dice.below(3)).expect("small"),
+        no_starts_max: u32::try_from(dice.within(1, 3)).expect("small"),
+        transaction_lifetime_ms,
+        market_horizon_ms,
+        open_orders_max: orders,
+        offers_max: offers,
+        change_delay_ms,
+    }
+}

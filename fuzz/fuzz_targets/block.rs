@@ -1,0 +1,4 @@
+//! Runs the target `block` under the fuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::block(data));

@@ -1,0 +1,7 @@
+;; trap: out of fuel
+;; A loop without end.
+(module
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (loop $again
+      (br $again))))

@@ -1,0 +1,8 @@
+;; trap: out of fuel
+;; Asks for memory for ever, however often it is refused.
+(module
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (loop $again
+      (drop (memory.grow (i32.const 1)))
+      (br $again))))

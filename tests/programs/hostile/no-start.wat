@@ -1,0 +1,5 @@
+;; refused: the module does not export
+;; Has nothing to run.
+(module
+  (memory (export "memory") 1)
+  (func (export "main")))

@@ -1,0 +1,6 @@
+;; trap: unreachable executed
+;; Gives up at once.
+(module
+  (memory (export "memory") 1)
+  (func (export "_start")
+    unreachable))
