@@ -111,7 +111,7 @@ fn outcome(outputs: Outputs, exit: Exit, fuel: u64, trace_root: Hash) -> Outcome
 }
 
 /// Returns the manifest of what a run left behind, and the content that it names.
-fn describe(outputs: Outputs) -> (Manifest, Vec<(ContentHash, Arc<[u8]>)>) {
+pub(crate) fn describe(outputs: Outputs) -> (Manifest, Vec<(ContentHash, Arc<[u8]>)>) {
     let mut entries = Vec::with_capacity(outputs.entries.len().saturating_add(2));
     let mut contents = Vec::new();
     let mut add_file = |entries: &mut Vec<Entry>, path: &str, bytes: Arc<[u8]>| {

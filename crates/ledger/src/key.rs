@@ -177,21 +177,6 @@ impl KeyBytes {
     pub fn as_slice(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&self.bytes)
     }
-
-    /// Returns the first bytes that come after every key that starts with these.
-    pub(crate) fn beyond(&self) -> Self {
-        let mut beyond = *self;
-        while let Some(last) = beyond.len.checked_sub(1) {
-            match beyond.bytes.get_mut(last) {
-                Some(byte) if *byte < u8::MAX => {
-                    *byte = byte.saturating_add(1);
-                    return beyond;
-                }
-                _ => beyond.len = last,
-            }
-        }
-        beyond
-    }
 }
 
 impl PartialEq for KeyBytes {
@@ -620,14 +605,5 @@ mod tests {
         assert!(Region::new("0123456789abcdef").is_some());
         assert!(Region::new("0123456789abcdefg").is_none());
         assert_eq!(Region::new(""), Some(Region::NONE));
-    }
-
-    #[test]
-    fn beyond_a_prefix_comes_after_all_its_keys() {
-        let prefix = Prefix::OpenOrders(ClassId(255)).to_bytes();
-        let last = Key::OpenOrder(ClassId(255), Time::MAX, OrderId::from_bytes([255; 32]));
-        let next = Key::OpenOrder(ClassId(256), Time::from_ms(0), OrderId::from_bytes([0; 32]));
-        assert!(prefix.beyond().as_slice() > last.to_bytes().as_slice());
-        assert!(prefix.beyond().as_slice() <= next.to_bytes().as_slice());
     }
 }

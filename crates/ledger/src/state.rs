@@ -187,6 +187,13 @@ impl State {
         result
     }
 
+    /// Writes what the network is and where it stands to its row.
+    pub(crate) fn keep_network(&mut self) {
+        let network = self.network;
+        let kept = self.attempt(|state| state.put(Key::Network, &network));
+        kept.expect("the row is within the map's bounds");
+    }
+
     fn commit(&mut self) {
         for Write { key, value } in &self.staged.writes {
             match value {

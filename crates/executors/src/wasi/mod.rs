@@ -7,7 +7,7 @@
 //!
 //! | path | holds | the guest may |
 //! |---|---|---|
-//! | `/` (descriptor 3) | the working directory: the tenant's inputs again, `in`, `out`, `tmp` | change it |
+//! | `/` (descriptor 3) | the working directory: the inputs again, `in`, `out`, `tmp` | change it |
 //! | `/in` (4) | the tenant's inputs | read it |
 //! | `/out` (5) | nothing | change it |
 //! | `/tmp` (6) | nothing | change it |
@@ -47,7 +47,7 @@ pub use limits::{
     BUFFERS_MAX, DEPTH_MAX, HostLimits, LISTED_ENTRIES_MAX, NAME_BYTES_MAX, OFFSET_MAX,
     PATH_BYTES_MAX, STEP_FUEL, SUBSCRIPTIONS_MAX, SYMLINK_HOPS_MAX, TREE_PATH_BYTES_MAX,
 };
-pub use outputs::{Output, OutputKind, Outputs, result_root};
+pub use outputs::{Output, OutputKind, Outputs};
 
 use std::sync::Arc;
 
@@ -56,6 +56,8 @@ use clock::Clock;
 use descriptors::{Descriptor, Descriptors, Object};
 use files::{FileSystem, NodeId, ROOT, Tree};
 use inputs::Strings;
+
+use crate::wasm::engine::RunLimits;
 
 /// The state of the world as one guest sees it.
 #[derive(Debug)]
@@ -108,7 +110,7 @@ impl Host {
         let mut host = Self {
             files,
             descriptors: Descriptors::new(limits.descriptors_max),
-            clock: Clock::new(config.realtime_start_ns, config.fuel),
+            clock: Clock::new(config.realtime_start_ns, config.fuel.min(RunLimits::FUEL_MAX)),
             random: blake3::Hasher::new_keyed(&config.random_seed).finalize_xof(),
             arguments,
             environment,

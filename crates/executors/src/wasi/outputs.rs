@@ -15,7 +15,6 @@ use std::sync::Arc;
 use super::content::Content;
 use super::files::{FileSystem, NodeId, NodeKind, ROOT};
 use super::{Host, is_top_name};
-use crate::wasm::engine::Exit;
 
 /// What a run leaves behind.
 #[derive(Clone, Debug, Default)]
@@ -178,39 +177,4 @@ fn kind_of(
             OutputKind::File { content: Arc::clone(content), hash: *hash }
         }
     }
-}
-
-/// The BLAKE3 key-derivation context of result roots.
-const RESULT_CONTEXT: &str = "idlewild 1 job result";
-
-/// Returns the root over everything that a run results in.
-#[must_use]
-pub fn result_root(outputs: &Outputs, exit: Exit, fuel: u64) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key(RESULT_CONTEXT);
-    put_length(&mut hasher, outputs.entries.len());
-    for Output { path, kind } in &outputs.entries {
-        put_text(&mut hasher, path);
-        match kind {
-            OutputKind::File { hash, .. } => hasher.update(&[0]).update(hash),
-            OutputKind::Symlink(target) => put_text(hasher.update(&[1]), target),
-            OutputKind::Directory => hasher.update(&[2]),
-        };
-    }
-    hasher.update(blake3::hash(&outputs.stdout).as_bytes());
-    hasher.update(blake3::hash(&outputs.stderr).as_bytes());
-    match exit {
-        Exit::Code(code) => hasher.update(&[0]).update(&code.to_le_bytes()),
-        Exit::Trap(kind) => hasher.update(&[1]).update(&u32::from(kind.code()).to_le_bytes()),
-    };
-    hasher.update(&fuel.to_le_bytes());
-    hasher.finalize().into()
-}
-
-fn put_length(hasher: &mut blake3::Hasher, length: usize) {
-    hasher.update(&u64::try_from(length).unwrap_or(u64::MAX).to_le_bytes());
-}
-
-fn put_text<'a>(hasher: &'a mut blake3::Hasher, text: &str) -> &'a mut blake3::Hasher {
-    put_length(hasher, text.len());
-    hasher.update(text.as_bytes())
 }

@@ -139,7 +139,9 @@ fn a_recursion_with_a_large_native_frame_still_ends_in_the_metered_stack() {
     // Every sum stays alive across the call, as an optimiser that hoists them would have it.
     let locals = (0..400).map(|_| "i64 ").collect::<String>();
     let sets = (0..400)
-        .map(|i| format!("(local.set {i} (i64.mul (i64.load (i32.const {})) (i64.const {i})))", i * 8))
+        .map(|i| {
+            format!("(local.set {i} (i64.mul (i64.load (i32.const {})) (i64.const {i})))", i * 8)
+        })
         .collect::<String>();
     let uses = (0..400)
         .map(|i| format!("(i64.store (i32.const {}) (local.get {i}))", i * 8))
@@ -279,8 +281,7 @@ fn a_run_that_takes_too_long_is_stopped_and_harms_no_other() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let endless = COMPILER.prepare(&endless, &LIMITS).unwrap();
-            let limits =
-                RunLimits { wall: Some(Duration::from_millis(30)), ..limits.clone() };
+            let limits = RunLimits { wall: Some(Duration::from_millis(30)), ..limits.clone() };
             let work =
                 |stack: &GuestStack| COMPILER.run(stack, &endless, host(limits.fuel), &limits);
             assert_eq!(GuestStack::scope(work).unwrap().unwrap_err(), HostAbort::WallClock);
@@ -312,8 +313,10 @@ fn repeated_runs_start_from_fresh_memory() {
 
 #[test]
 fn instrumentation_is_deterministic_and_valid() {
-    let module = module("(func $f (param f64) (result f64) (f64.sqrt (local.get 0)))",
-        "(drop (call $f (f64.const 2)))");
+    let module = module(
+        "(func $f (param f64) (result f64) (f64.sqrt (local.get 0)))",
+        "(drop (call $f (f64.const 2)))",
+    );
     let first = instrument(&module, &LIMITS).unwrap();
     assert_eq!(first, instrument(&module, &LIMITS).unwrap());
     wasmparser::Validator::new_with_features(super::instrument::FEATURES)

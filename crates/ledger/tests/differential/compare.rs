@@ -41,6 +41,9 @@ fn network(real: &Ledger, naive: &Reference) -> Check {
     same(|| "rules".into(), network.rules, naive.rules)?;
     same(|| "epoch".into(), network.epoch, naive.epoch)?;
     same(|| "beginning of the epoch".into(), network.epoch_began, naive.epoch_began)?;
+    same(|| "stake".into(), network.stake.get(), naive.total_stake())?;
+    let proposals = u32::try_from(naive.proposals.len()).expect("few");
+    same(|| "proposals".into(), network.proposals, proposals)?;
     same(|| "parameters".into(), real.parameters(), naive.parameters.clone())?;
     same(|| "tallies".into(), real.tallies(), naive.tallies.clone())?;
     same(|| "past tallies".into(), real.past_tallies(), naive.past_tallies.clone())

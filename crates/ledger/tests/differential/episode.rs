@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ledger::Ledger;
-use types::{Event, Genesis, Reject, Time, Transaction, Verified, limits};
+use types::{Event, Genesis, Reject, Time, Verified};
 
 use crate::{
     compare,
@@ -28,7 +28,6 @@ pub(crate) struct Pair {
 /// What a block did.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
-    pub(crate) refused: bool,
     pub(crate) left_due: bool,
     pub(crate) exhausted: bool,
     pub(crate) events: Vec<Event>,
@@ -79,7 +78,7 @@ impl Pair {
         }
         compare::all(&self.real, &mut self.naive)?;
         let exhausted = self.naive.allowance == 0;
-        Ok(Done { refused: false, left_due, exhausted, events: naive })
+        Ok(Done { left_due, exhausted, events: naive })
     }
 
     /// Executes what was asked before.
@@ -113,6 +112,11 @@ impl Episode {
         &self.world.genesis
     }
 
+    /// Makes a transaction that fits the state.
+    pub(crate) fn next(&mut self) -> Verified {
+        self.world.transaction(&self.pair.naive)
+    }
+
     /// Executes blocks until they had `transactions`.
     pub(crate) fn run(
         &mut self,
@@ -135,7 +139,7 @@ impl Episode {
         }
         let length = self.world.block_length();
         for _ in 0..length {
-            let verified = self.world.transaction(&self.pair.naive);
+            let verified = self.next();
             self.log.last_mut().expect("it was just pushed").transactions.push(verified.clone());
             let answer = self.pair.apply(&verified)?;
             coverage.count_answer(&verified, answer);

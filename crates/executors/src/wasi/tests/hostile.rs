@@ -3,8 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::wasi::result_root;
-use crate::wasm::engine::Exit;
+use crate::job::describe;
 
 const PATHS: &[&str] = &[
     "a", "b", "a/b", "a/b/c", "a/", "b/", ".", "..", "a/..", "a/../b", "/", "", "l", "l/a", "in",
@@ -65,7 +64,7 @@ fn arguments(act: &Act) -> Vec<u64> {
 }
 
 /// Plays the acts; returns every answer, and what is left.
-fn play(acts: &[Act]) -> (Vec<Result<u32, HostTrap>>, [u8; 32], Vec<u8>) {
+fn play(acts: &[Act]) -> (Vec<Result<u32, HostTrap>>, (types::ContentHash, u64), Vec<u8>) {
     let mut config = config(&[("x", "input"), ("b/y", "other")]);
     config.limits.written_bytes_max = 1000;
     config.limits.entries_max = 6;
@@ -95,7 +94,7 @@ fn play(acts: &[Act]) -> (Vec<Result<u32, HostTrap>>, [u8; 32], Vec<u8>) {
     let memory = std::mem::take(&mut guest.memory);
     let outputs = guest.host.finish();
     assert!(outputs.stdout.len() <= 100 && outputs.stderr.len() <= 100);
-    (answers, result_root(&outputs, Exit::Code(0), fuel), memory)
+    (answers, (describe(outputs).0.hash(), fuel), memory)
 }
 
 proptest! {

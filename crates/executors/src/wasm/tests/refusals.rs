@@ -84,9 +84,8 @@ fn an_import_that_no_host_provides() {
 
 #[test]
 fn an_import_with_a_wrong_type() {
-    let error = refused(&program(
-        "(import \"wasi_snapshot_preview1\" \"proc_exit\" (func (param i64)))",
-    ));
+    let error =
+        refused(&program("(import \"wasi_snapshot_preview1\" \"proc_exit\" (func (param i64)))"));
     assert!(matches!(error, ModuleError::ImportType { .. }));
 }
 
@@ -118,8 +117,10 @@ fn disabled_proposals_are_named() {
     };
     assert_eq!(proposal("(func (drop (i32.atomic.load (i32.const 0))))"), "threads");
     assert_eq!(
-        proposal("(func (param v128) (result v128)
-            (i8x16.relaxed_swizzle (local.get 0) (local.get 0)))"),
+        proposal(
+            "(func (param v128) (result v128)
+            (i8x16.relaxed_swizzle (local.get 0) (local.get 0)))"
+        ),
         "relaxed SIMD"
     );
     assert_eq!(proposal("(memory 1)"), "multiple memories");

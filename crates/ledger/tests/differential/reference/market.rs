@@ -160,16 +160,18 @@ fn demanded_region(constraint: &Constraint) -> &str {
         Expression::And(parts) => parts.as_slice(),
         single => std::slice::from_ref(single),
     };
-    let demanded = |part| match part {
-        Expression::Atom(Atom { key, test: Test::Compare(Comparison::Equal, value), .. })
-            if key.as_str() == "region" =>
-        {
-            match value {
-                Value::Text(text) if text.as_str().len() <= 16 => Some(name(value)),
-                _ => None,
-            }
+    parts.iter().find_map(region_of).unwrap_or("")
+}
+
+fn region_of(atom: &Expression) -> Option<&str> {
+    let Expression::Atom(Atom { key, test: Test::Compare(Comparison::Equal, value), .. }) = atom
+    else {
+        return None;
+    };
+    match value {
+        Value::Text(text) if key.as_str() == "region" && text.as_str().len() <= 16 => {
+            Some(name(value))
         }
         _ => None,
-    };
-    parts.iter().find_map(demanded).unwrap_or("")
+    }
 }

@@ -4,7 +4,7 @@ use classes::{CLASSES, Class, Sample};
 use types::{
     Address, Amount, AuditTerms, BasisPoints, Blob, Claim, ClaimKey, Claims, ClassId,
     Countersignature, Duration, Hash, Lease, LeaseState, List, Offer, OfferId, OfferTerms,
-    OrderTerms, Provenance, Rate, Readers, Receipt, Signature, SignedReceipt, Text, Time, Value,
+    OrderTerms, Provenance, Rate, Readers, Receipt, Signature, SignedReceipt, Time, Value,
 };
 
 use super::{World, key, micro};

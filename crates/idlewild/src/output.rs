@@ -1,0 +1,220 @@
+//! What a command shows: data on standard output, talk on standard error.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+use types::{Amount, Time};
+
+use crate::failure::{Explain, Failure, Outcome};
+
+/// How a command shows what it has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    /// One JSON object instead of text.
+    pub(crate) json: bool,
+    /// No talk.
+    pub(crate) quiet: bool,
+}
+
+impl Output {
+    /// Shows the result: text for people, or the object.
+    pub(crate) fn show(self, text: impl Display, value: &Value) -> Outcome<()> {
+        let mut stdout = io::stdout().lock();
+        let written = if self.json {
+            writeln!(stdout, "{value}").and_then(|()| stdout.flush())
+        } else {
+            write!(stdout, "{text}").and_then(|()| stdout.flush())
+        };
+        tolerate_closed(written)
+    }
+
+    /// Writes bytes to standard output as they are.
+    pub(crate) fn raw(self, bytes: &[u8]) -> Outcome<()> {
+        let mut stdout = io::stdout().lock();
+        tolerate_closed(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+    }
+
+    /// Writes bytes of a program to standard error as they are.
+    pub(crate) fn raw_error(self, bytes: &[u8]) {
+        // Nobody is left to be told that standard error is closed.
+        let _ = io::stderr().lock().write_all(bytes);
+    }
+
+    /// Says something on standard error, unless it is to be quiet.
+    pub(crate) fn say(self, text: impl Display) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+    }
+
+    /// Says something on standard error in any case.
+    pub(crate) fn warn(self, text: impl Display) {
+        let _ = writeln!(io::stderr().lock(), "warning: {text}");
+    }
+
+    /// Shows why a command failed: on standard error, and as the object where one was asked for.
+    pub(crate) fn fail(self, failure: &Failure) {
+        if self.json {
+            let _ = writeln!(io::stdout().lock(), "{}", failure.to_json());
+        }
+        let _ = writeln!(io::stderr().lock(), "{failure}");
+    }
+
+    /// Starts a bar of `length` steps; invisible unless standard error is a terminal.
+    pub(crate) fn bar(self, length: u64, unit: &str) -> ProgressBar {
+        let target = if self.quiet || !io::stderr().is_terminal() {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let style = format!("{{bar:24}} {{pos}}/{{len}} {unit}  {{wide_msg}}");
+        let style = ProgressStyle::with_template(&style).expect("the template is well formed");
+        ProgressBar::with_draw_target(Some(length), target).with_style(style)
+    }
+}
+
+/// A reader that had enough, such as `head`, is no failure.
+fn tolerate_closed(written: io::Result<()>) -> Outcome<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.because("cannot write to standard output"),
+    }
+}
+
+/// Returns an amount of credits, as in `$0.001543`.
+pub(crate) fn usd(amount: Amount) -> String {
+    format!("${amount}")
+}
+
+/// Returns a count with separators, as in `1,234,567`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Returns a count of bytes in the largest binary unit that leaves a whole part.
+pub(crate) fn bytes(count: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut size = count;
+    let mut rest = 0;
+    let mut unit = 0;
+    while size >= 1024 && unit + 1 < units.len() {
+        rest = size % 1024;
+        size /= 1024;
+        unit += 1;
+    }
+    match rest * 10 / 1024 {
+        0 => format!("{size} {}", units[unit]),
+        tenth => format!("{size}.{tenth} {}", units[unit]),
+    }
+}
+
+/// Returns a length of time in its two largest units.
+pub(crate) fn duration(length: Duration) -> String {
+    let seconds = length.as_secs();
+    match seconds {
+        0..10 => format!("{}.{} s", seconds, length.subsec_millis() / 100),
+        10..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// Returns how far `time` is from now, as in `12 s ago` or `in 3 min 2 s`.
+pub(crate) fn relative(time: Time) -> String {
+    let now = api::now();
+    let length = |ms| duration(Duration::from_millis(ms));
+    if time <= now {
+        format!("{} ago", length(now.since(time).as_ms()))
+    } else {
+        format!("in {}", length(time.since(now).as_ms()))
+    }
+}
+
+/// Returns the beginning of an identifier, for places where the whole does not fit.
+pub(crate) fn short(identifier: impl Display) -> String {
+    identifier.to_string().chars().take(12).collect()
+}
+
+/// Rows of text whose columns line up.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// Starts a table with these headings.
+    pub(crate) fn new(headings: &[&str]) -> Self {
+        Self { rows: vec![headings.iter().map(|heading| (*heading).to_owned()).collect()] }
+    }
+
+    /// Adds a row.
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+}
+
+/// Columns of numbers stand to the right, others to the left.
+impl Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let cell = |row: &Vec<String>, column: usize| row.get(column).cloned().unwrap_or_default();
+        let numeric = |text: &str| text.starts_with(|c: char| c.is_ascii_digit() || c == '$');
+        let mut shape = Vec::with_capacity(columns);
+        for column in 0..columns {
+            let width = self.rows.iter().map(|row| cell(row, column).chars().count()).max();
+            let mut body = self.rows.iter().skip(1).map(|row| cell(row, column)).peekable();
+            let right = body.peek().is_some()
+                && body.all(|text| numeric(&text) && !text.contains(" ago"));
+            shape.push((width.unwrap_or(0), right));
+        }
+        for row in &self.rows {
+            let mut line = String::new();
+            for (column, (width, right)) in shape.iter().enumerate() {
+                let text = cell(row, column);
+                let padded =
+                    if *right { format!("{text:>width$}") } else { format!("{text:<width$}") };
+                line.push_str(&padded);
+                line.push_str("  ");
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_read_well() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 1023, 1024, 1_600, 5 << 30].map(bytes),
+            ["0 B", "1023 B", "1 KiB", "1.5 KiB", "5 GiB"]
+        );
+        let text = [1_250, 59_000, 61_000, 7_200_000, 90_000_000]
+            .map(|ms| duration(Duration::from_millis(ms)));
+        assert_eq!(text, ["1.2 s", "59 s", "1 min 1 s", "2 h 0 min", "1 d 1 h"]);
+    }
+
+    #[test]
+    fn a_table_lines_up() {
+        let mut table = Table::new(&["OFFER", "PRICE"]);
+        table.row(["abc".to_owned(), "$1.5".to_owned()]);
+        table.row(["a".to_owned(), "$10.25".to_owned()]);
+        assert_eq!(table.to_string(), "OFFER   PRICE\nabc      $1.5\na      $10.25\n");
+    }
+}
