@@ -17,7 +17,10 @@ use types::{
     manifest::{ENTRIES_MAX, Entry, EntryKind, Manifest, RelativePath},
 };
 
-use crate::limits::{CONTENT_BYTES_MAX, DIRECTORY_BYTES_MAX};
+use crate::{
+    hashing::hash_reader,
+    limits::{CONTENT_BYTES_MAX, DIRECTORY_BYTES_MAX},
+};
 
 /// Why a directory cannot be packed or unpacked.
 #[derive(Debug, Error)]
@@ -151,15 +154,13 @@ fn relative(path: &Path, prefix: &str) -> Result<RelativePath, DirectoryError> {
 }
 
 fn hash_file(path: &Path) -> Result<(ContentHash, u64), DirectoryError> {
-    let mut hasher = blake3::Hasher::new();
     let file = fs::File::open(path).map_err(DirectoryError::file(path))?;
     let bytes = file.metadata().map_err(DirectoryError::file(path))?.len();
     if bytes > CONTENT_BYTES_MAX {
         return Err(DirectoryError::TooBig { path: path.to_owned(), bytes });
     }
     let bounded = io::Read::take(file, CONTENT_BYTES_MAX);
-    hasher.update_reader(bounded).map_err(DirectoryError::file(path))?;
-    Ok((ContentHash::from_bytes(*hasher.finalize().as_bytes()), hasher.count()))
+    hash_reader(bounded).map_err(DirectoryError::file(path))
 }
 
 /// Writes a manifest's entries below `root`, which is made if it is not there. Nothing that is

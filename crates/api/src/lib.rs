@@ -23,6 +23,7 @@
 pub mod auth;
 mod client;
 pub mod directory;
+mod hashing;
 pub mod limits;
 mod openapi;
 mod routes;

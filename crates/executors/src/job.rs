@@ -3,8 +3,10 @@
 //! Everything that a guest sees comes from the arguments, so an auditor that has the same ones
 //! gets the same [`Outcome`], bit for bit, on either engine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use blake3::Hasher;
 use classes::job::{Exit, Spec, Usage};
@@ -15,6 +17,7 @@ use crate::wasi::{Host, HostConfig, HostLimits, InputPath, Inputs, Output, Outpu
 use crate::wasm::GuestStack;
 use crate::wasm::engine::{self, Engine, HostAbort, PrepareError, RunLimits, TrapKind};
 use crate::wasm::instrument::ModuleLimits;
+use crate::wasm::specification::{METERING_VERSION, bounds};
 
 /// The most bytes of standard output, and of standard error.
 const STREAM_BYTES_MAX: u64 = 16 << 20;
@@ -44,8 +47,13 @@ pub struct Outcome {
     /// What the job wrote.
     pub manifest: Manifest,
     /// The content that the manifest names, and its own encoding.
-    pub contents: Vec<(ContentHash, Arc<[u8]>)>,
+    pub contents: Contents,
+    /// Why the job could not begin, for people to read; not part of the result.
+    pub unrunnable: Option<String>,
 }
+
+/// Content by name.
+pub type Contents = BTreeMap<ContentHash, Arc<[u8]>>;
 
 impl Outcome {
     /// Returns what a receipt commits to.
@@ -61,7 +69,32 @@ pub struct Bounds {
     /// The wall-clock time after which the run is aborted.
     pub wall: Option<Duration>,
     /// Aborts the run soon after it becomes true.
-    pub stop: Option<Arc<std::sync::atomic::AtomicBool>>,
+    pub stop: Option<Arc<AtomicBool>>,
+}
+
+/// Puts together what `spec` names, with content from `get`; the outcome where the job cannot begin.
+///
+/// # Errors
+/// That of `get`.
+pub fn gather<E>(
+    spec: Spec,
+    created: Time,
+    mut get: impl FnMut(ContentHash) -> Result<Arc<[u8]>, E>,
+) -> Result<Result<Job, Outcome>, E> {
+    let program = get(spec.program)?;
+    let stdin = spec.stdin.map(&mut get).transpose()?.unwrap_or_default();
+    let mut input = Vec::new();
+    if let Some(manifest) = spec.input {
+        match input_files(&get(manifest)?) {
+            Ok(files) => {
+                for (path, hash) in files {
+                    input.push((path, get(hash)?));
+                }
+            }
+            Err(why) => return Ok(Err(unrunnable(why))),
+        }
+    }
+    Ok(Ok(Job { spec, created, program, input, stdin }))
 }
 
 /// Runs `job` on `engine`, on a thread that has a guest's stack.
@@ -74,51 +107,70 @@ pub fn run<E: Engine>(
     job: Job,
     bounds: &Bounds,
 ) -> Result<Outcome, HostAbort> {
+    let began = Instant::now();
+    if job.spec.metering != METERING_VERSION {
+        let why = format!("version {} of the metering is not served", job.spec.metering);
+        return Err(HostAbort::Engine(why));
+    }
+    if let Err(malformed) = job.spec.validate() {
+        return Ok(unrunnable(malformed.to_string()));
+    }
+    if bounds.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+        return Err(HostAbort::Stopped);
+    }
+    if let Some(outcome) = too_large(job.program.len()) {
+        return Ok(outcome);
+    }
     let limits = ModuleLimits { memory_pages: job.spec.limits.memory_pages };
     let module = match engine.prepare(&job.program, &limits) {
         Ok(module) => module,
-        Err(PrepareError::Module(error)) => return Ok(unrunnable(&error.to_string())),
+        Err(PrepareError::Module(error)) => return Ok(unrunnable(error.to_string())),
         Err(PrepareError::Abort(abort)) => return Err(abort),
     };
     let fuel = job.spec.limits.fuel;
     let host = match host(job) {
         Ok(host) => host,
-        Err(error) => return Ok(unrunnable(&error)),
+        Err(error) => return Ok(unrunnable(error)),
     };
-    let limits = RunLimits { fuel, wall: bounds.wall, stop: bounds.stop.clone() };
+    let wall = bounds.wall.map(|wall| wall.saturating_sub(began.elapsed()));
+    let limits = RunLimits { fuel, wall, stop: bounds.stop.clone() };
     let run = engine.run(stack, &module, host, &limits)?;
     let trace_root = Hash::from_bytes(run.trace_root);
     Ok(outcome(run.host.finish(), exit(run.exit), run.fuel_used, trace_root))
 }
 
+/// Returns the outcome of a job whose program has `bytes` bytes, if those are too many to look at.
+#[must_use]
+pub fn too_large(bytes: usize) -> Option<Outcome> {
+    let most = bounds::MODULE_BYTES_MAX;
+    let why = || format!("bytes of the module: {bytes} is above the limit of {most}");
+    (bytes > most).then(|| unrunnable(why()))
+}
+
 /// Returns the outcome of a job that cannot begin; what it says is not part of the result.
-fn unrunnable(why: &str) -> Outcome {
-    let (manifest, _) = describe(Outputs::default());
-    let usage = Usage { fuel: 0, exit: Exit::Unrunnable, output: manifest.hash() };
-    let stderr: Arc<[u8]> = format!("idlewild: the job cannot begin: {why}\n").into_bytes().into();
+fn unrunnable(why: String) -> Outcome {
     let trace_root = Hash::of("idlewild unrunnable", &[]);
-    let encoded: Arc<[u8]> = manifest.to_bytes().into();
-    let contents = vec![(manifest.hash(), encoded), (ContentHash::of(&stderr), stderr)];
-    Outcome { usage, trace_root, manifest, contents }
+    let empty = outcome(Outputs::default(), Exit::Unrunnable, 0, trace_root);
+    Outcome { unrunnable: Some(why), ..empty }
 }
 
 fn outcome(outputs: Outputs, exit: Exit, fuel: u64, trace_root: Hash) -> Outcome {
     let (manifest, mut contents) = describe(outputs);
     let encoded: Arc<[u8]> = manifest.to_bytes().into();
     let usage = Usage { fuel, exit, output: ContentHash::of(&encoded) };
-    contents.push((usage.output, encoded));
-    Outcome { usage, trace_root, manifest, contents }
+    contents.insert(usage.output, encoded);
+    Outcome { usage, trace_root, manifest, contents, unrunnable: None }
 }
 
 /// Returns the manifest of what a run left behind, and the content that it names.
-pub(crate) fn describe(outputs: Outputs) -> (Manifest, Vec<(ContentHash, Arc<[u8]>)>) {
+pub(crate) fn describe(outputs: Outputs) -> (Manifest, Contents) {
     let mut entries = Vec::with_capacity(outputs.entries.len().saturating_add(2));
-    let mut contents = Vec::new();
+    let mut contents = Contents::new();
     let mut add_file = |entries: &mut Vec<Entry>, path: &str, bytes: Arc<[u8]>| {
         let hash = ContentHash::of(&bytes);
         let count = u64::try_from(bytes.len()).expect("a length fits 64 bits");
         entries.push(entry(path, EntryKind::File { hash, bytes: count }));
-        contents.push((hash, bytes));
+        contents.insert(hash, bytes);
     };
     for Output { path, kind } in outputs.entries {
         let path = format!("out/{path}");

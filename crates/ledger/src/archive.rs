@@ -5,7 +5,8 @@
 //! siblings can prove for ever that it was there:
 //!
 //! ```text
-//! leaf = H("idlewild archived", lease ‖ order ‖ receipts)      node = H("idlewild archive", left ‖ right)
+//! leaf = H("idlewild archived", lease ‖ order ‖ receipts)
+//! node = H("idlewild archive", left ‖ right)
 //! ```
 
 use types::{Encode, Event, Hash, Lease, LeaseId, LeaseState, List, codec};
@@ -67,4 +68,24 @@ pub(crate) fn take(state: &mut State, id: LeaseId) -> Result<(), Broken> {
     state.put(Key::Archive, &archive)?;
     state.emit(Event::LeaseArchived { lease: id, position });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peaks_are_the_perfect_trees_that_the_count_names() {
+        let leaf = |number: u8| Hash::of("leaf", &[&[number]]);
+        let node = |left: Hash, right: Hash| {
+            Hash::of("idlewild archive", &[left.as_bytes(), right.as_bytes()])
+        };
+        let mut archive = Archive::default();
+        for number in 0..7 {
+            assert_eq!(archive.append(leaf(number)), Ok(u64::from(number)));
+        }
+        let pairs = [(0, 1), (2, 3), (4, 5)].map(|(left, right)| node(leaf(left), leaf(right)));
+        assert_eq!(archive.leaves, 7);
+        assert_eq!(*archive.peaks, [node(pairs[0], pairs[1]), pairs[2], leaf(6)]);
+    }
 }

@@ -97,14 +97,14 @@ mod tests {
         let mut fixture = Fixture::new();
         let (alice, bob) = (Row::Wallet(fixture.tenant()), Row::Wallet(fixture.provider()));
         let state = &mut fixture.ledger.state;
-        let root = state.map().root();
+        let root = state.clone().settle();
         let held = state.balance(alice, Asset::Usd).unwrap();
         let result = state.attempt(|state| {
             state.book().transfer(alice, bob, Asset::Usd, held)?;
             state.book().transfer(alice, bob, Asset::Usd, usd(1))
         });
         assert_eq!(result.map_err(Reject::from), Err(Reject::Invariant));
-        assert_eq!((state.map().root(), state.block.moved), (root, [0, 0]));
+        assert_eq!((state.clone().settle(), state.block.moved), (root, [0, 0]));
     }
 
     #[test]

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use types::{
-    Address, Amount, Asset, BasisPoints, Genesis, OutOfRange, ParametersError, PublicKey,
-};
+use types::{Address, Amount, Asset, BasisPoints, Genesis, OutOfRange, ParametersError, PublicKey};
 
 use thiserror::Error;
 
@@ -62,6 +60,7 @@ pub(crate) fn state(genesis: &Genesis) -> Result<State, GenesisError> {
     state
         .attempt(|state| fill(state, genesis))
         .expect("a validated genesis holds no amount that leaves its range");
+    state.settle();
     Ok(state)
 }
 
@@ -119,8 +118,6 @@ fn supply_max(genesis: &Genesis, asset: Asset) -> Result<Amount, OutOfRange> {
 }
 
 fn fill(state: &mut State, genesis: &Genesis) -> Result<(), Broken> {
-    let network = state.network;
-    state.put(Key::Network, &network)?;
     state.set_parameters(genesis.parameters.clone())?;
     for class in classes::CLASSES {
         state.put(Key::Tally(class.id()), &epoch::fresh(0, class.id(), types::Units::ZERO))?;

@@ -75,8 +75,8 @@ pub(crate) fn close(
     reason: CloseReason,
 ) -> Result<(), Broken> {
     let now = state.now();
-    let started_then_closed = reason == CloseReason::TenantClosed
-        && matches!(lease.state, LeaseState::Closing { .. });
+    let started_then_closed =
+        reason == CloseReason::TenantClosed && matches!(lease.state, LeaseState::Closing { .. });
     let owed = match lease.receipts {
         0 if started_then_closed => Owed::Minimum,
         0 => Owed::Nothing,

@@ -51,6 +51,11 @@ mod epoch;
 mod genesis;
 pub mod key;
 mod lease;
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "positions within the map's own bounded nodes and buffers"
+)]
 pub mod map;
 mod matching;
 mod query;
@@ -148,8 +153,7 @@ impl Ledger {
         matching::run(&mut self.state);
         let block = std::mem::take(&mut self.state.block);
         assert_eq!(block.moved, [0, 0], "the movements of a block sum to zero for each asset");
-        self.state.keep_network();
-        Ended { events: block.events, root: self.root() }
+        Ended { events: block.events, root: self.state.settle() }
     }
 
     /// Returns what the market would answer to an order now, from all offers.

@@ -6,12 +6,10 @@
 //! lets open orders try again, each class from where its search stopped, for as many passes
 //! through its queue as it was granted.
 
-use std::borrow::Cow;
-
 use classes::Class;
 use types::{
-    Amount, Asset, ClassId, Constraint, Decode, Event, Offer, OfferId, Order, OrderId, OrderTerms,
-    Provider, Time, Truth, Units, Value, codec,
+    Amount, Asset, ClassId, Constraint, Offer, OfferId, Order, OrderId, OrderTerms, Provider, Time,
+    Truth, Units, Value, codec,
     constraint::{Comparison, Expression, Test, evaluate},
     limits::BLOCK_OFFERS_EXAMINED_MAX,
 };
@@ -83,11 +81,7 @@ pub(crate) enum Examined {
 }
 
 /// Examines whether an offer takes an order now.
-pub(crate) fn examine(
-    state: &State,
-    demand: &Demand<'_>,
-    id: OfferId,
-) -> Result<Examined, Broken> {
+pub(crate) fn examine(state: &State, demand: &Demand<'_>, id: OfferId) -> Result<Examined, Broken> {
     let Some(offer) = state.get::<Offer>(Key::Offer(id))? else {
         return Ok(Examined::Not(Obstacle::Gone, None));
     };
@@ -249,9 +243,8 @@ pub(crate) fn run(state: &mut State) {
 fn next_order(state: &mut State, class: &'static dyn Class) -> Result<(), Broken> {
     let key = Key::Matching(class.id());
     let matching: Matching = state.need(key)?;
-    let after = matching
-        .last
-        .map(|Place { placed, order }| Key::OpenOrder(class.id(), placed, order));
+    let after =
+        matching.last.map(|Place { placed, order }| Key::OpenOrder(class.id(), placed, order));
     let next = state.after(Prefix::OpenOrders(class.id()), after).next().transpose()?;
     match next {
         Some((Key::OpenOrder(_, placed, order), _)) => {

@@ -334,8 +334,8 @@ impl Ledger {
 
     fn values<T: Decode>(&self, prefix: Prefix, after: Option<Key>, limit: usize) -> Vec<T> {
         let values = self.state.after(prefix, after).take(limit);
-        let values =
-            values.filter_map(|entry: Result<(Key, &[u8]), Broken>| T::from_bytes(entry.ok()?.1).ok());
+        let values = values
+            .filter_map(|entry: Result<(Key, &[u8]), Broken>| T::from_bytes(entry.ok()?.1).ok());
         values.collect()
     }
 }

@@ -66,6 +66,7 @@ pub(crate) fn split(
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "the ranges of the drawn numbers are small")]
 mod tests {
     use proptest::prelude::*;
     use types::{Rate, Readers};

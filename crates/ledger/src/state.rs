@@ -132,7 +132,12 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(charter: Charter, parameters: Parameters, network: Network, map: Map) -> Self {
+    pub(crate) fn new(
+        charter: Charter,
+        parameters: Parameters,
+        network: Network,
+        map: Map,
+    ) -> Self {
         Self {
             map,
             staged: Staged::default(),
@@ -187,11 +192,12 @@ impl State {
         result
     }
 
-    /// Writes what the network is and where it stands to its row.
-    pub(crate) fn keep_network(&mut self) {
+    /// Writes what the network is and where it stands to its row, and returns the root.
+    pub(crate) fn settle(&mut self) -> Hash {
         let network = self.network;
         let kept = self.attempt(|state| state.put(Key::Network, &network));
         kept.expect("the row is within the map's bounds");
+        Hash::from_bytes(self.map.root())
     }
 
     fn commit(&mut self) {
@@ -283,10 +289,7 @@ impl State {
     }
 
     /// Returns all keys under a prefix with their values, in order.
-    pub(crate) fn all(
-        &self,
-        prefix: Prefix,
-    ) -> impl Iterator<Item = Result<(Key, &[u8]), Broken>> {
+    pub(crate) fn all(&self, prefix: Prefix) -> impl Iterator<Item = Result<(Key, &[u8]), Broken>> {
         self.after(prefix, None)
     }
 

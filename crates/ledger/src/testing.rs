@@ -1,0 +1,279 @@
+//! A small network for tests: a bank that issues, a tenant, a provider with stake and a node key.
+
+use classes::{CLASSES, Sample};
+use types::{
+    Action, Address, Amount, Asset, AuditTerms, BasisPoints, Blob, Claim, Claims, ClassId,
+    Constraint, Duration, Event, Genesis, GenesisWallet, Hash, Issuer, Lease, LeaseId, List,
+    OfferId, OfferTerms, OrderId, OrderTerms, Parameters, Provenance, PublicKey, Rate, Receipt,
+    Reject, Signature, SignedReceipt, SignedTransaction, Text, Time, Transaction, Value, Verified,
+};
+
+use crate::{Ledger, RULES, key::Row};
+
+/// Units that the fixture's orders may use at most.
+pub(crate) const UNITS: u64 = 10_000;
+
+/// Returns an amount of micro-USD or micro-WILD.
+pub(crate) fn usd(micro: u64) -> Amount {
+    Amount::new(micro).unwrap()
+}
+
+/// Returns the key that a name stands for; nobody knows its secret.
+pub(crate) fn key(name: &str) -> PublicKey {
+    PublicKey::from_bytes(*Hash::of("test key", &[name.as_bytes()]).as_bytes())
+}
+
+/// Returns the account that a name stands for.
+pub(crate) fn address(name: &str) -> Address {
+    Address::new(key(name))
+}
+
+/// Returns the first class of the table.
+pub(crate) fn class() -> ClassId {
+    CLASSES[0].id()
+}
+
+/// Returns encodings of the first class, for an order of at most [`UNITS`].
+pub(crate) fn sample() -> Sample {
+    CLASSES[0].sample(UNITS * 1_000_000)
+}
+
+/// Returns the genesis of a network with a token.
+pub(crate) fn genesis() -> Genesis {
+    let issuer = |asset| Issuer { address: address("bank"), asset, limit: usd(1_000_000_000_000) };
+    let wallet = |name| GenesisWallet { address: address(name), amount: usd(1_000_000_000) };
+    Genesis {
+        network: Text::new("test").unwrap(),
+        time: Time::from_ms(1_000_000),
+        rules: RULES,
+        token: true,
+        validators: List::new(vec![key("validator"), key("validator 2")]).unwrap(),
+        issuers: List::new(vec![issuer(Asset::Usd), issuer(Asset::Wild)]).unwrap(),
+        wallets: List::new(vec![wallet("provider"), wallet("provider 2")]).unwrap(),
+        parameters: Parameters::local(),
+    }
+}
+
+/// Returns the genesis of a private pool.
+pub(crate) fn private_genesis() -> Genesis {
+    let mut genesis = genesis();
+    genesis.token = false;
+    genesis.wallets = List::default();
+    let usd_issuers = genesis.issuers.iter().copied().filter(|issuer| issuer.asset == Asset::Usd);
+    genesis.issuers = List::new(usd_issuers.collect()).unwrap();
+    genesis.parameters.burn_share = BasisPoints::ZERO;
+    genesis.parameters.stake_minimum = Amount::ZERO;
+    genesis
+}
+
+/// A ledger within a block.
+#[derive(Clone)]
+pub(crate) struct Fixture {
+    pub(crate) ledger: Ledger,
+    /// The last transaction that was tried.
+    last: Option<Verified>,
+    /// Events of this block that were handed out when it began.
+    seen: usize,
+}
+
+impl Fixture {
+    /// Starts a network with a token, whose providers have stake.
+    pub(crate) fn new() -> Self {
+        let mut fixture = Self::bare(&genesis());
+        fixture.fill();
+        for name in ["provider", "provider 2"] {
+            fixture.ok(name, Action::Stake { amount: usd(200_000_000) });
+        }
+        fixture.advance(1);
+        fixture
+    }
+
+    /// Starts a private pool.
+    pub(crate) fn private() -> Self {
+        let mut fixture = Self::bare(&private_genesis());
+        fixture.fill();
+        fixture.advance(1);
+        fixture
+    }
+
+    /// Starts a network and begins its first block.
+    pub(crate) fn bare(genesis: &Genesis) -> Self {
+        let mut ledger = Ledger::new(genesis).unwrap();
+        ledger.begin(Time::from_ms(1_000_001)).unwrap();
+        Self { ledger, last: None, seen: 0 }
+    }
+
+    fn fill(&mut self) {
+        for name in ["tenant", "tenant 2", "provider", "provider 2"] {
+            let (to, asset, amount) = (address(name), Asset::Usd, usd(10_000_000));
+            self.ok("bank", Action::Issue { to, asset, amount });
+        }
+        self.ok("provider", Action::Register { node_key: key("node") });
+        self.ok("provider 2", Action::Register { node_key: key("node 2") });
+    }
+
+    /// Returns the ledger as it would be if the block ended now.
+    pub(crate) fn ended(&self) -> Ledger {
+        let mut ledger = self.ledger.clone();
+        ledger.end();
+        ledger
+    }
+
+    pub(crate) fn tenant(&self) -> Address {
+        address("tenant")
+    }
+
+    pub(crate) fn provider(&self) -> Address {
+        address("provider")
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.ledger.network().time
+    }
+
+    pub(crate) fn in_ms(&self, ms: u64) -> Time {
+        self.now().after(Duration::from_ms(ms))
+    }
+
+    /// Returns a transaction that the ledger admits.
+    pub(crate) fn transaction(&self, signer: &str, action: Action) -> Transaction {
+        let signer = address(signer);
+        let nonce = self.ledger.account(&signer).map_or(0, |account| account.nonce);
+        Transaction { signer, nonce, expires: self.in_ms(60_000), action }
+    }
+
+    /// Executes a transaction.
+    pub(crate) fn execute(&mut self, transaction: Transaction) -> Result<(), Reject> {
+        let signature = Signature::from_bytes([0; 64]);
+        let verified = Verified::trust(SignedTransaction { transaction, signature });
+        let result = self.ledger.apply(&verified);
+        self.last = Some(verified);
+        result
+    }
+
+    /// Executes an action.
+    pub(crate) fn run(&mut self, signer: &str, action: Action) -> Result<(), Reject> {
+        self.execute(self.transaction(signer, action))
+    }
+
+    /// Executes an action that must be accepted.
+    pub(crate) fn ok(&mut self, signer: &str, action: Action) {
+        assert_eq!(self.run(signer, action), Ok(()));
+    }
+
+    /// Executes an action that must be refused for this reason, and leave no trace.
+    pub(crate) fn refused(&mut self, signer: &str, action: Action, reject: Reject) {
+        let before = self.ledger.clone().end();
+        assert_eq!(self.run(signer, action), Err(reject));
+        assert_eq!(self.ledger.clone().end(), before);
+    }
+
+    /// Ends the block, begins another so much later, and returns what the block and the
+    /// beginning of the next brought.
+    pub(crate) fn advance(&mut self, ms: u64) -> Vec<Event> {
+        let time = self.in_ms(ms);
+        let mut events = self.ledger.end().events.split_off(self.seen);
+        self.ledger.recount().unwrap();
+        self.ledger.begin(time).unwrap();
+        events.extend(self.ledger.state.block.events.iter().cloned());
+        self.seen = self.ledger.state.block.events.len();
+        events
+    }
+
+    pub(crate) fn balance(&self, row: Row) -> u64 {
+        self.ledger.balance(row, Asset::Usd).get()
+    }
+
+    pub(crate) fn wallet(&self, name: &str) -> u64 {
+        self.balance(Row::Wallet(address(name)))
+    }
+
+    /// Returns the terms of an offer at one micro-USD a unit.
+    pub(crate) fn offer(&self) -> OfferTerms {
+        OfferTerms {
+            class: class(),
+            terms: Blob::new(sample().terms).unwrap(),
+            claims: Claims::default(),
+            rate: Rate::new(1_000_000).unwrap(),
+            minimum: usd(1_543),
+            slots: 4,
+            expires: self.in_ms(1_000_000),
+        }
+    }
+
+    /// Returns the terms of an order that the offer of [`Fixture::offer`] can take.
+    pub(crate) fn order(&self) -> OrderTerms {
+        OrderTerms {
+            class: class(),
+            spec: Blob::new(sample().spec).unwrap(),
+            constraint: Constraint::default(),
+            budget: usd(20_000),
+            offers: List::default(),
+            audit: AuditTerms::NONE,
+            duration: Duration::from_seconds(500),
+            expires: self.in_ms(600_000),
+        }
+    }
+
+    /// Posts an offer with the provider's node key.
+    pub(crate) fn post(&mut self, terms: OfferTerms) -> OfferId {
+        self.post_as("node", terms)
+    }
+
+    pub(crate) fn post_as(&mut self, signer: &str, terms: OfferTerms) -> OfferId {
+        self.ok(signer, Action::PostOffer(Box::new(terms)));
+        OfferId::from(self.last.as_ref().unwrap().id())
+    }
+
+    /// Places an order of the tenant.
+    pub(crate) fn place(&mut self, terms: OrderTerms) -> OrderId {
+        self.ok("tenant", Action::PlaceOrder(Box::new(terms)));
+        OrderId::from(self.last.as_ref().unwrap().id())
+    }
+
+    /// Posts an offer and opens a lease on it.
+    pub(crate) fn leased(&mut self) -> LeaseId {
+        let offer = self.post(self.offer());
+        let offers = List::new(vec![offer]).unwrap();
+        LeaseId::from(self.place(OrderTerms { offers, ..self.order() }))
+    }
+
+    /// Posts an offer, opens a lease on it and starts it.
+    pub(crate) fn started(&mut self) -> LeaseId {
+        let lease = self.leased();
+        self.ok("node", Action::Start { lease });
+        lease
+    }
+
+    pub(crate) fn lease(&self, id: LeaseId) -> Lease {
+        self.ledger.lease(&id).unwrap()
+    }
+
+    /// Returns the first receipt of a lease that starts now.
+    pub(crate) fn receipt(&self, lease: LeaseId) -> SignedReceipt {
+        let receipt = Receipt {
+            lease,
+            sequence: 1,
+            from: self.now(),
+            to: self.now(),
+            usage: Blob::new(sample().usage).unwrap(),
+            work_root: Hash::ZERO,
+        };
+        let signature = Signature::from_bytes([0; 64]);
+        SignedReceipt { receipt, node_key: key("node"), signature, countersignature: None }
+    }
+}
+
+/// Returns claims of text, declared at time zero.
+pub(crate) fn claims(pairs: &[(&str, &str)]) -> Claims {
+    let mut claims = Claims::default();
+    for (key, text) in pairs {
+        let claim = Claim {
+            value: Value::text(text).unwrap(),
+            provenance: Provenance::Declared,
+            at: Time::from_ms(0),
+        };
+        claims.insert(key.parse().unwrap(), claim).unwrap();
+    }
+    claims
+}

@@ -13,7 +13,9 @@ use tokio::{
 use types::{ContentHash, Hash, LeaseId, SecretKey};
 
 use super::{Client, ClientError, with_query};
-use crate::{Authorization, limits::CONTENT_BYTES_MAX, now, wire::StoredContent};
+use crate::{
+    Authorization, hashing::hash_reader, limits::CONTENT_BYTES_MAX, now, wire::StoredContent,
+};
 
 /// Bytes that are read from a file at a time.
 const READ_BYTES: usize = 256 * 1024;
@@ -246,12 +248,7 @@ impl Client {
 /// Returns hash and length of a file.
 pub(crate) async fn hash_file(path: &Path) -> Result<(ContentHash, u64), ContentError> {
     let owned: Arc<Path> = path.into();
-    let hashed = tokio::task::spawn_blocking(move || {
-        let mut hasher = blake3::Hasher::new();
-        let file = std::fs::File::open(&owned)?;
-        hasher.update_reader(file)?;
-        Ok::<_, io::Error>((*hasher.finalize().as_bytes(), hasher.count()))
-    });
+    let hashed = tokio::task::spawn_blocking(move || hash_reader(std::fs::File::open(&owned)?));
     let (hash, length) = hashed
         .await
         .map_err(io::Error::other)
@@ -260,7 +257,7 @@ pub(crate) async fn hash_file(path: &Path) -> Result<(ContentHash, u64), Content
     if length > CONTENT_BYTES_MAX {
         return Err(ContentError::TooLong { bytes_max: CONTENT_BYTES_MAX });
     }
-    Ok((ContentHash::from_bytes(hash), length))
+    Ok((hash, length))
 }
 
 fn read_chunks(

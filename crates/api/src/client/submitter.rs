@@ -86,6 +86,12 @@ impl Submitter {
         self.key.address()
     }
 
+    /// Returns the hash of the network's genesis.
+    #[must_use]
+    pub const fn genesis(&self) -> Hash {
+        self.genesis
+    }
+
     /// Returns the client that it submits through.
     #[must_use]
     pub const fn client(&self) -> &Client {

@@ -31,15 +31,26 @@ impl Row {
         Self { key: to_hex(key), value: value.map(to_hex), proof: to_hex(proof) }
     }
 
-    /// Returns key, value and proof as bytes, or nothing if they are not hexadecimal.
+    /// Returns the parts as bytes, or nothing if they are not hexadecimal.
     #[must_use]
-    pub fn parts(&self) -> Option<(Vec<u8>, Option<Vec<u8>>, Vec<u8>)> {
+    pub fn parts(&self) -> Option<RowBytes> {
         let value = match &self.value {
             Some(value) => Some(from_hex(value)?),
             None => None,
         };
-        Some((from_hex(&self.key)?, value, from_hex(&self.proof)?))
+        Some(RowBytes { key: from_hex(&self.key)?, value, proof: from_hex(&self.proof)? })
     }
+}
+
+/// The parts of a row as bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowBytes {
+    /// The key's encoding.
+    pub key: Vec<u8>,
+    /// The value's encoding; absent when the proof is one of absence.
+    pub value: Option<Vec<u8>>,
+    /// The encoded proof.
+    pub proof: Vec<u8>,
 }
 
 /// A row with the header whose state it is a row of.

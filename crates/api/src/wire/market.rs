@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{
-    Address, Amount, ClassId, ContentHash, Lease, LeaseId, Offer, OfferId, Order, SignedReceipt,
-    Tally, Time,
+    Address, Amount, ClassId, ContentHash, Lease, LeaseId, Offer, OfferId, Order, Rate,
+    SignedReceipt, Tally, Time,
 };
 
 /// An offer and how much of it is taken.
@@ -90,7 +90,7 @@ pub struct Quote {
     /// Why others cannot serve it.
     pub excluded: Vec<Exclusion>,
     /// How many offers were examined.
-    pub examined: u64,
+    pub examined: u32,
 }
 
 /// An offer that can serve an order, and for how much.
@@ -100,6 +100,8 @@ pub struct QuotedOffer {
     pub offer: OfferId,
     /// Who offers.
     pub provider: Address,
+    /// Its price of units.
+    pub rate: Rate,
     /// The most that the work may cost, in micro-USD.
     pub price: Amount,
     /// The audit premium on top, in micro-USD.
@@ -112,7 +114,7 @@ pub struct Exclusion {
     /// The reason.
     pub reason: String,
     /// How many offers it excludes.
-    pub offers: u64,
+    pub offers: u32,
 }
 
 /// What all classes supply.

@@ -10,7 +10,7 @@ mod market;
 mod problem;
 
 pub use account::{AccountView, FaucetGrant, FaucetRequest, Funds};
-pub use bundle::{Bundle, BundleError, Included, ProofView, Row};
+pub use bundle::{Bundle, BundleError, Included, ProofView, Row, RowBytes};
 pub use chain::{
     BlockRecord, BlockSummary, NetworkStatus, Outcome, Refusal, Submission, Submitted,
     TransactionRecord, TransactionSummary,

@@ -215,6 +215,8 @@ fn config(options: &CompilerOptions) -> Config {
         .cranelift_opt_level(OptLevel::Speed)
         .cranelift_nan_canonicalization(false)
         .max_wasm_stack(NATIVE_STACK_BYTES)
+        // Unused, but must not be smaller.
+        .async_stack_size(NATIVE_STACK_BYTES)
         .memory_init_cow(true)
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false)

@@ -1,29 +1,40 @@
 //! The parent's side: one task writes to the worker, one reads from it, jobs wait for their end.
+//!
+//! A job goes to the worker when one of its slots is free, and from then on has its wall-clock
+//! time and a little more: a worker that has not answered by then is killed. A job that nobody
+//! waits for any more is cancelled, and keeps its slot until the worker has let go of it.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use std::{io, path::PathBuf};
 
-use classes::job::{Spec, Usage};
+use classes::job::Spec;
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout};
-use tokio::sync::{mpsc, oneshot};
-use types::{ContentHash, Decode, Hash, Manifest, Receipt, Time};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+use types::{ContentHash, Time};
 
 use super::protocol::{Command, Reply, chunks, frame, frame_length, message};
+use super::running::{Finished, Running, Statement};
+use super::start::start;
+use crate::job;
 
-/// Frames that wait to be written to the worker.
-const FRAMES_WAITING_MAX: usize = 64;
+/// Frames that wait to be written to the worker, each up to a chunk of content.
+const FRAMES_WAITING_MAX: usize = 16;
 /// How long a worker has to set itself up.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(20);
-/// What a manifest may take beyond the job's output, in bytes.
-const MANIFEST_BYTES_MAX: u64 = types::manifest::MANIFEST_BYTES_MAX as u64;
-/// What standard output and error may take each, in bytes.
-const STREAM_BYTES_MAX: u64 = 16 << 20;
+/// The most wall-clock time of one job.
+const WALL_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// What a worker may say on standard error, in bytes; the rest is dropped.
+const LOG_BYTES_MAX: u64 = 64 << 10;
+/// Bytes that one read from the worker takes.
+const READ_BYTES: usize = 64 << 10;
 
 /// How to start a worker.
 #[derive(Debug, Clone)]
@@ -34,6 +45,9 @@ pub struct Settings {
     pub slots: u16,
     /// Bytes of content that the worker keeps for later jobs.
     pub content_bytes_max: u64,
+    /// What a job may take beyond its wall-clock time, to be compiled and to send what it wrote;
+    /// a worker that has not answered by then is killed. A minute suits most machines.
+    pub grace: Duration,
 }
 
 /// A job for a worker, with all the content that it may read.
@@ -43,33 +57,10 @@ pub struct Request {
     pub spec: Spec,
     /// When the lease was matched.
     pub created: Time,
-    /// The wall-clock time that it may take.
+    /// The wall-clock time that it may take, at most 30 days.
     pub wall: Duration,
     /// The content that the job may read; the worker is given nothing else.
     pub contents: Arc<BTreeMap<ContentHash, Arc<[u8]>>>,
-}
-
-/// A job's checked result.
-#[derive(Debug, Clone)]
-pub struct Finished {
-    /// The meter reading.
-    pub usage: Usage,
-    /// The root over what only execution yields.
-    pub trace_root: Hash,
-    /// What the job wrote.
-    pub manifest: Manifest,
-    /// The content that the manifest names, and its own encoding.
-    pub contents: BTreeMap<ContentHash, Vec<u8>>,
-    /// How long the guest ran, as the worker says.
-    pub guest: Duration,
-}
-
-impl Finished {
-    /// Returns what a receipt commits to.
-    #[must_use]
-    pub fn work_root(&self) -> Hash {
-        Receipt::commit(&self.usage.result_root(), &self.trace_root)
-    }
 }
 
 /// Why a worker did not start.
@@ -78,6 +69,9 @@ pub enum SpawnError {
     /// The process could not be started or spoken to.
     #[error("cannot start a worker process")]
     Io(#[from] io::Error),
+    /// It started, but ended before it was set up.
+    #[error("the worker process did not set itself up: {0}")]
+    Setup(String),
     /// It started, but did not set itself up in time.
     #[error("the worker process did not set itself up within {} s", SETUP_TIMEOUT.as_secs())]
     Timeout,
@@ -104,26 +98,20 @@ pub struct Worker {
 struct Shared {
     frames: mpsc::Sender<Vec<u8>>,
     jobs: Mutex<BTreeMap<u64, Running>>,
-    lost: Mutex<Option<()>>,
+    slots: Arc<Semaphore>,
+    is_lost: AtomicBool,
+    grace: Duration,
     next: AtomicU64,
+    /// The task that owns the process, which is killed when the task is dropped.
     reader: tokio::task::AbortHandle,
+    runtime: Handle,
     id: Option<u32>,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // The reading task owns the process, which is killed when it is dropped.
         self.reader.abort();
     }
-}
-
-/// A job that the worker has.
-#[derive(Debug)]
-struct Running {
-    contents: Arc<BTreeMap<ContentHash, Arc<[u8]>>>,
-    outputs: BTreeMap<ContentHash, Vec<u8>>,
-    bytes_left: u64,
-    done: oneshot::Sender<Result<Finished, JobError>>,
 }
 
 impl Worker {
@@ -132,18 +120,24 @@ impl Worker {
     /// # Errors
     /// [`SpawnError`] when it does not come up.
     pub async fn spawn(settings: &Settings) -> Result<Self, SpawnError> {
-        let mut child = tokio::process::Command::new(&settings.program)
+        let mut command = tokio::process::Command::new(&settings.program);
+        command
             .arg("__worker")
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .kill_on_drop(true)
-            .spawn()?;
+            // Not the parent's own, which may be a terminal that can be read.
+            .stderr(Stdio::piped())
+            // An interrupt from that terminal is the parent's to handle.
+            .process_group(0)
+            .kill_on_drop(true);
+        let mut child = start(command).await?;
         let id = child.id();
         let lost_pipe = || io::Error::other("the worker has no pipe");
         let mut input = child.stdin.take().ok_or_else(lost_pipe)?;
-        let mut output = BufReader::new(child.stdout.take().ok_or_else(lost_pipe)?);
+        let output = child.stdout.take().ok_or_else(lost_pipe)?;
+        let mut output = BufReader::with_capacity(READ_BYTES, output);
+        let errors = child.stderr.take().ok_or_else(lost_pipe)?;
         let setup = Command::Setup {
             slots: settings.slots.max(1),
             content_bytes_max: settings.content_bytes_max,
@@ -152,31 +146,44 @@ impl Worker {
             input.write_all(&frame(&setup)).await?;
             read(&mut output).await
         };
-        match tokio::time::timeout(SETUP_TIMEOUT, ready).await {
+        match timeout(SETUP_TIMEOUT, ready).await {
             Ok(Ok(Reply::Ready)) => {}
             Ok(Ok(_)) => return Err(io::Error::other("the worker spoke out of turn").into()),
-            Ok(Err(error)) => return Err(error.into()),
+            Ok(Err(error)) => {
+                let _ = child.start_kill();
+                let said = first_errors(errors).await;
+                return Err(SpawnError::Setup(if said.is_empty() {
+                    error.to_string()
+                } else {
+                    said
+                }));
+            }
             Err(_) => return Err(SpawnError::Timeout),
         }
-        Ok(Self::run_tasks(child, input, output, id))
+        tokio::spawn(log_errors(errors, id));
+        Ok(Self::run_tasks(child, input, output, settings))
     }
 
     fn run_tasks(
         child: Child,
         input: ChildStdin,
         output: BufReader<ChildStdout>,
-        id: Option<u32>,
+        settings: &Settings,
     ) -> Self {
         let (frames, waiting) = mpsc::channel(FRAMES_WAITING_MAX);
         tokio::spawn(write_frames(input, waiting));
+        let id = child.id();
         let shared = Arc::new_cyclic(|weak| {
-            let reader = tokio::spawn(read_replies(child, output, std::sync::Weak::clone(weak)));
+            let reader = tokio::spawn(read_replies(child, output, Weak::clone(weak)));
             Shared {
                 frames,
                 jobs: Mutex::default(),
-                lost: Mutex::default(),
+                slots: Arc::new(Semaphore::new(usize::from(settings.slots.max(1)))),
+                is_lost: AtomicBool::new(false),
+                grace: settings.grace,
                 next: AtomicU64::new(0),
                 reader: reader.abort_handle(),
+                runtime: Handle::current(),
                 id,
             }
         });
@@ -192,45 +199,58 @@ impl Worker {
     /// Returns whether the process is gone, so that every job fails.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.shared.lost.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.shared.is_lost.load(Ordering::SeqCst)
     }
 
-    /// Runs a job to its end. Dropping the future cancels it.
+    /// Runs a job to its end, as soon as a slot is free. Dropping the future cancels it.
     ///
     /// # Errors
     /// [`JobError`] when there is no result.
     pub async fn run(&self, request: Request) -> Result<Finished, JobError> {
-        let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        let (done, result) = oneshot::channel();
-        let output_bytes = request.spec.limits.output_bytes;
-        let streams = output_bytes.min(STREAM_BYTES_MAX).saturating_mul(2);
-        let running = Running {
-            contents: Arc::clone(&request.contents),
-            outputs: BTreeMap::new(),
-            // A job that cannot begin still says why on standard error.
-            bytes_left: output_bytes.saturating_add(streams).saturating_add(MANIFEST_BYTES_MAX),
-            done,
-        };
-        self.shared.jobs().insert(number, running);
-        let mut cancel = Cancel { shared: &self.shared, job: Some(number) };
-        if self.is_lost() {
-            return Err(JobError::WorkerLost);
+        if let Some(missing) = missing(&request) {
+            return Err(JobError::Aborted(format!("content {missing} is missing")));
         }
-        let run = Command::Run {
-            job: number,
+        let program = request.contents.get(&request.spec.program);
+        if let Some(outcome) = program.and_then(|program| job::too_large(program.len())) {
+            return Ok(Finished::from(outcome));
+        }
+        let slots = Arc::clone(&self.shared.slots);
+        let slot = slots.acquire_owned().await.map_err(|_| JobError::WorkerLost)?;
+        let deadline = Instant::now() + request.wall.min(WALL_MAX) + self.shared.grace;
+        let place = match timeout_at(deadline, self.shared.frames.reserve()).await {
+            Ok(place) => place.map_err(|_| JobError::WorkerLost)?,
+            Err(_) => return Err(self.shared.give_up()),
+        };
+        // From here to the answer the job is the worker's: registered and sent in one go.
+        let mut waiting = Waiting::begin(&self.shared, &request, slot, deadline);
+        place.send(frame(&Command::Run {
+            job: waiting.job,
             spec: Box::new(request.spec),
             created: request.created,
-            wall_ms: u64::try_from(request.wall.as_millis()).unwrap_or(u64::MAX),
-        };
-        let sent = self.shared.frames.send(frame(&run)).await;
-        let result = match sent {
-            Ok(()) => result.await.unwrap_or(Err(JobError::WorkerLost)),
-            Err(_) => Err(JobError::WorkerLost),
-        };
-        cancel.job = None;
-        self.shared.jobs().remove(&number);
-        result
+            wall_ms: u64::try_from(request.wall.min(WALL_MAX).as_millis()).unwrap_or(u64::MAX),
+        }));
+        if self.is_lost() {
+            self.shared.lose();
+        }
+        waiting.end().await
     }
+}
+
+/// Returns a content that the job names and the request does not hold.
+fn missing(request: &Request) -> Option<ContentHash> {
+    let Spec { program, stdin, input, .. } = &request.spec;
+    let is_missing = |hash: &ContentHash| !request.contents.contains_key(hash);
+    if let Some(hash) = [Some(program), stdin.as_ref(), input.as_ref()]
+        .into_iter()
+        .flatten()
+        .find(|hash| is_missing(hash))
+    {
+        return Some(*hash);
+    }
+    // What is no manifest of files is the job's own fault, and the worker says so.
+    let manifest = request.contents.get(input.as_ref()?)?;
+    let files = job::input_files(manifest).ok()?;
+    files.into_iter().map(|(_, hash)| hash).find(is_missing)
 }
 
 impl Shared {
@@ -240,38 +260,92 @@ impl Shared {
 
     /// Fails every job; none is accepted any more.
     fn lose(&self) {
-        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(());
+        self.is_lost.store(true, Ordering::SeqCst);
+        self.slots.close();
         for running in std::mem::take(&mut *self.jobs()).into_values() {
             let _ = running.done.send(Err(JobError::WorkerLost));
         }
     }
+
+    /// Kills a worker that does not answer; returns what its slow job is told.
+    fn give_up(&self) -> JobError {
+        tracing::warn!(worker = ?self.id, "worker process killed: it does not answer");
+        self.lose();
+        self.reader.abort();
+        JobError::Aborted("the worker did not answer in time".to_owned())
+    }
 }
 
-/// Tells the worker that a job is not wanted, unless it has ended.
-struct Cancel<'a> {
-    shared: &'a Shared,
-    job: Option<u64>,
+/// A job that the worker has, and who waits for it.
+struct Waiting<'a> {
+    shared: &'a Arc<Shared>,
+    job: u64,
+    deadline: Instant,
+    result: Option<oneshot::Receiver<Result<Finished, JobError>>>,
 }
 
-impl Drop for Cancel<'_> {
-    fn drop(&mut self) {
-        if let Some(job) = self.job {
-            self.shared.jobs().remove(&job);
-            // If the queue is full the job runs to its wall-clock limit, and is then ignored.
-            let _ = self.shared.frames.try_send(frame(&Command::Cancel { job }));
+impl<'a> Waiting<'a> {
+    fn begin(
+        shared: &'a Arc<Shared>,
+        request: &Request,
+        slot: OwnedSemaphorePermit,
+        deadline: Instant,
+    ) -> Self {
+        let job = shared.next.fetch_add(1, Ordering::Relaxed);
+        let (done, result) = oneshot::channel();
+        shared.jobs().insert(job, Running::new(request, slot, done));
+        Self { shared, job, deadline, result: Some(result) }
+    }
+
+    async fn end(&mut self) -> Result<Finished, JobError> {
+        let Some(result) = &mut self.result else { return Err(JobError::WorkerLost) };
+        let ended = timeout_at(self.deadline, result).await;
+        self.result = None;
+        match ended {
+            Ok(result) => result.unwrap_or(Err(JobError::WorkerLost)),
+            Err(_) => Err(self.shared.give_up()),
         }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(result) = self.result.take() {
+            let (frames, weak) = (self.shared.frames.clone(), Arc::downgrade(self.shared));
+            self.shared.runtime.spawn(cancel(frames, weak, self.job, self.deadline, result));
+        }
+    }
+}
+
+/// Tells the worker that a job is not wanted, and kills it if it does not let go of it.
+async fn cancel(
+    frames: mpsc::Sender<Vec<u8>>,
+    shared: Weak<Shared>,
+    job: u64,
+    deadline: Instant,
+    result: oneshot::Receiver<Result<Finished, JobError>>,
+) {
+    let told = async {
+        let _ = frames.send(frame(&Command::Cancel { job })).await;
+        drop(frames);
+        let _ = result.await;
+    };
+    if timeout_at(deadline, told).await.is_err()
+        && let Some(shared) = shared.upgrade()
+    {
+        shared.give_up();
     }
 }
 
 async fn write_frames(mut input: ChildStdin, mut frames: mpsc::Receiver<Vec<u8>>) {
     while let Some(frame) = frames.recv().await {
-        if input.write_all(&frame).await.is_err() || input.flush().await.is_err() {
+        if input.write_all(&frame).await.is_err() {
             return;
         }
     }
 }
 
-async fn read(output: &mut BufReader<ChildStdout>) -> io::Result<Reply> {
+async fn read(output: &mut (impl AsyncRead + Unpin)) -> io::Result<Reply> {
     let mut length = [0; 4];
     output.read_exact(&mut length).await?;
     let mut bytes = vec![0; frame_length(length)?];
@@ -279,23 +353,51 @@ async fn read(output: &mut BufReader<ChildStdout>) -> io::Result<Reply> {
     message(&bytes)
 }
 
-async fn read_replies(
-    mut child: Child,
-    mut output: BufReader<ChildStdout>,
-    shared: std::sync::Weak<Shared>,
-) {
+/// Returns what a worker that has ended said on standard error.
+async fn first_errors(stderr: ChildStderr) -> String {
+    let mut text = Vec::new();
+    // What the pipe holds at its end comes at once; a descendant may hold it open.
+    let _ = timeout(Duration::from_secs(1), stderr.take(512).read_to_end(&mut text)).await;
+    String::from_utf8_lossy(&text).trim_end().escape_debug().to_string()
+}
+
+/// Logs what the worker says on standard error, which is what a panic says, and drops what is
+/// beyond the bound.
+async fn log_errors(stderr: ChildStderr, id: Option<u32>) {
+    let mut stderr = BufReader::new(stderr);
+    let mut text = Vec::new();
+    if (&mut stderr).take(LOG_BYTES_MAX).read_to_end(&mut text).await.is_ok() && !text.is_empty() {
+        let text = String::from_utf8_lossy(&text);
+        tracing::warn!(worker = ?id, "worker process says: {}", text.escape_debug());
+    }
+    let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+}
+
+/// Fails all jobs when the reading task ends, however it ends.
+struct LoseAtEnd(Weak<Shared>);
+
+impl Drop for LoseAtEnd {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.lose();
+        }
+    }
+}
+
+async fn read_replies(mut child: Child, mut output: BufReader<ChildStdout>, weak: Weak<Shared>) {
+    let _lose = LoseAtEnd(Weak::clone(&weak));
     loop {
         let reply = read(&mut output).await;
-        let Some(shared) = shared.upgrade() else { return };
+        let Some(shared) = weak.upgrade() else { return };
         let kept = match reply {
-            Ok(reply) => take_reply(&shared, reply).await,
-            Err(_) => Err("its pipe ended"),
+            Ok(reply) => take_reply(&shared, reply),
+            Err(_) => Err("its pipe ended, or what it said is no message"),
         };
         if let Err(why) = kept {
-            let status = child.try_wait().ok().flatten();
-            tracing::warn!(worker = ?shared.id, ?status, "worker process lost: {why}");
+            tracing::warn!(worker = ?shared.id, "worker process lost: {why}");
             let _ = child.start_kill();
             shared.lose();
+            drop(shared);
             let _ = child.wait().await;
             return;
         }
@@ -306,39 +408,31 @@ async fn read_replies(
 ///
 /// # Errors
 /// The rule that the worker broke.
-async fn take_reply(shared: &Arc<Shared>, reply: Reply) -> Result<(), &'static str> {
+fn take_reply(shared: &Arc<Shared>, reply: Reply) -> Result<(), &'static str> {
+    let mut jobs = shared.jobs();
+    let unknown = "it spoke of a job that it does not have";
     match reply {
         Reply::Ready => Err("it was ready twice"),
         Reply::Need { job, hash } => {
-            let contents = match shared.jobs().get(&job) {
-                Some(running) => running.contents.get(&hash).cloned(),
-                None => None,
-            };
+            let content = jobs.get_mut(&job).ok_or(unknown)?.need(&hash)?;
+            drop(jobs);
             // In a task of its own: the reader must go on while the worker's pipe is full.
             let frames = shared.frames.clone();
-            tokio::spawn(send_content(frames, hash, contents));
+            tokio::spawn(send_content(frames, Arc::downgrade(shared), job, hash, content));
             Ok(())
         }
-        Reply::Output { job, hash, chunk, last: _ } => {
-            let mut jobs = shared.jobs();
-            let Some(running) = jobs.get_mut(&job) else { return Ok(()) };
-            let length = u64::try_from(chunk.as_slice().len()).unwrap_or(u64::MAX);
-            running.bytes_left = running
-                .bytes_left
-                .checked_sub(length)
-                .ok_or("it sent more than a job may write")?;
-            running.outputs.entry(hash).or_default().extend_from_slice(chunk.as_slice());
-            Ok(())
+        Reply::Output { job, hash, chunk, last } => {
+            jobs.get_mut(&job).ok_or(unknown)?.output(hash, chunk.as_slice(), last)
         }
-        Reply::Done { job, usage, trace_root, guest_us } => {
-            let Some(running) = shared.jobs().remove(&job) else { return Ok(()) };
+        Reply::Done { job, usage, trace_root, guest_us, unrunnable } => {
+            let running = jobs.remove(&job).ok_or(unknown)?;
+            drop(jobs);
             let guest = Duration::from_micros(guest_us);
-            let finished = check(usage, trace_root, running.outputs, guest)?;
-            let _ = running.done.send(Ok(finished));
-            Ok(())
+            let unrunnable = unrunnable.map(|why| why.as_str().to_owned());
+            running.finish(Statement { usage, trace_root, guest, unrunnable })
         }
         Reply::Abort { job, why } => {
-            let Some(running) = shared.jobs().remove(&job) else { return Ok(()) };
+            let running = jobs.remove(&job).ok_or(unknown)?;
             let _ = running.done.send(Err(JobError::Aborted(why.as_str().to_owned())));
             Ok(())
         }
@@ -347,59 +441,20 @@ async fn take_reply(shared: &Arc<Shared>, reply: Reply) -> Result<(), &'static s
 
 async fn send_content(
     frames: mpsc::Sender<Vec<u8>>,
+    shared: Weak<Shared>,
+    job: u64,
     hash: ContentHash,
-    content: Option<Arc<[u8]>>,
+    content: Arc<[u8]>,
 ) {
-    let Some(content) = content else {
-        let _ = frames.send(frame(&Command::Missing { hash })).await;
-        return;
-    };
     for (chunk, last) in chunks(&content) {
-        if frames.send(frame(&Command::Content { hash, chunk, last })).await.is_err() {
-            return;
+        let Ok(place) = frames.reserve().await else { return };
+        if last
+            && let Some(shared) = shared.upgrade()
+            && let Some(running) = shared.jobs().get_mut(&job)
+        {
+            // Before the last part, after which the job may ask for the next.
+            running.is_sending = false;
         }
-    }
-}
-
-/// Checks that the content has its names and is what the result names.
-fn check(
-    usage: Usage,
-    trace_root: Hash,
-    contents: BTreeMap<ContentHash, Vec<u8>>,
-    guest: Duration,
-) -> Result<Finished, &'static str> {
-    if contents.iter().any(|(hash, bytes)| ContentHash::of(bytes) != *hash) {
-        return Err("it sent content under another's name");
-    }
-    let encoded = contents.get(&usage.output).ok_or("its result names what it did not send")?;
-    let manifest = Manifest::from_bytes(encoded).map_err(|_| "its result is no manifest")?;
-    if manifest.contents().any(|(hash, _)| !contents.contains_key(&hash)) {
-        return Err("its manifest names what it did not send");
-    }
-    Ok(Finished { usage, trace_root, manifest, contents, guest })
-}
-
-#[cfg(test)]
-mod tests {
-    use types::Encode;
-
-    use super::*;
-
-    fn usage(output: ContentHash) -> Usage {
-        Usage { fuel: 1, exit: classes::job::Exit::Code(0), output }
-    }
-
-    #[test]
-    fn content_under_another_name_is_refused() {
-        let manifest = Manifest::default().to_bytes();
-        let name = ContentHash::of(&manifest);
-        let accept = |contents: BTreeMap<_, _>| {
-            check(usage(name), Hash::ZERO, contents, Duration::ZERO).map(|_| ())
-        };
-        assert_eq!(accept([(name, manifest.clone())].into()), Ok(()));
-        let other = ContentHash::of(b"other");
-        let forged = [(name, manifest.clone()), (other, b"forged".to_vec())];
-        assert_eq!(accept(forged.into()), Err("it sent content under another's name"));
-        assert_eq!(accept(BTreeMap::new()), Err("its result names what it did not send"));
+        place.send(frame(&Command::Content { hash, chunk, last }));
     }
 }

@@ -10,13 +10,13 @@ use classes::job::{Spec, Usage};
 use types::{Blob, ContentHash, Decode, Encode, Hash, Text, Time, codec};
 
 /// Bytes of content that one message carries.
-pub(super) const CHUNK_BYTES_MAX: usize = 1 << 20;
+pub const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// Bytes of one frame: a chunk and what surrounds it.
-pub(super) const FRAME_BYTES_MAX: usize = CHUNK_BYTES_MAX + 4096;
+pub const FRAME_BYTES_MAX: usize = CHUNK_BYTES_MAX + 4096;
 
 /// What the parent says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub enum Command {
     /// How to run jobs; the first message, once.
     Setup {
         /// Jobs at the same time.
@@ -44,11 +44,6 @@ pub(super) enum Command {
         /// Whether these are the last.
         last: bool,
     },
-    /// The parent does not have a content that was asked for.
-    Missing {
-        /// Its name.
-        hash: ContentHash,
-    },
     /// A job is not wanted any more.
     Cancel {
         /// The parent's number for it.
@@ -59,29 +54,28 @@ codec!(enum Command {
     0 = Setup { slots, content_bytes_max },
     1 = Run { job, spec, created, wall_ms },
     2 = Content { hash, chunk, last },
-    3 = Missing { hash },
-    4 = Cancel { job },
+    3 = Cancel { job },
 });
 
 /// What the worker says.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reply {
+pub enum Reply {
     /// It is set up and shut in.
     Ready,
-    /// A job needs a content.
+    /// A job needs a content that its specification names, and waits for it.
     Need {
         /// The parent's number for it.
         job: u64,
         /// The content.
         hash: ContentHash,
     },
-    /// Part of a content that a job made.
+    /// Part of a content that a job made; one content follows another.
     Output {
         /// The parent's number for the job.
         job: u64,
         /// The content's name.
         hash: ContentHash,
-        /// The next bytes.
+        /// The next bytes; as many as fit, but for the last.
         chunk: Blob<CHUNK_BYTES_MAX>,
         /// Whether these are the last.
         last: bool,
@@ -96,6 +90,8 @@ pub(super) enum Reply {
         trace_root: Hash,
         /// How long the guest ran, in microseconds.
         guest_us: u64,
+        /// Why the job could not begin.
+        unrunnable: Option<Text<512>>,
     },
     /// A job ended without a result, through no fault of its own.
     Abort {
@@ -109,7 +105,7 @@ codec!(enum Reply {
     0 = Ready,
     1 = Need { job, hash },
     2 = Output { job, hash, chunk, last },
-    3 = Done { job, usage, trace_root, guest_us },
+    3 = Done { job, usage, trace_root, guest_us, unrunnable },
     4 = Abort { job, why },
 });
 
@@ -137,7 +133,10 @@ pub(super) fn message<T: Decode>(bytes: &[u8]) -> io::Result<T> {
 }
 
 /// Reads one message; nothing at the end of the stream.
-pub(super) fn read<T: Decode>(input: &mut impl Read) -> io::Result<Option<T>> {
+///
+/// # Errors
+/// The stream's error, or [`io::ErrorKind::InvalidData`] for what is no message.
+pub fn read<T: Decode>(input: &mut impl Read) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     match input.read_exact(&mut length) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -149,9 +148,18 @@ pub(super) fn read<T: Decode>(input: &mut impl Read) -> io::Result<Option<T>> {
 }
 
 /// Writes one message.
-pub(super) fn write<T: Encode>(output: &mut impl Write, message: &T) -> io::Result<()> {
+///
+/// # Errors
+/// The stream's error.
+pub fn write<T: Encode>(output: &mut impl Write, message: &T) -> io::Result<()> {
     output.write_all(&frame(message))?;
     output.flush()
+}
+
+/// Returns the beginning of a text that people read.
+pub(super) fn excerpt(text: &str) -> Text<512> {
+    let cut: String = text.chars().take(120).collect();
+    Text::new(cut).expect("120 characters are at most 480 bytes")
 }
 
 /// Splits content into chunks, each with whether it is the last; an empty content is one chunk.

@@ -1,0 +1,9 @@
+//! Worked examples of the rules, and what must hold whatever happens.
+
+mod accounts;
+mod leases;
+mod market;
+mod providers;
+mod time;
+mod votes;
+mod whole;

@@ -69,9 +69,7 @@ pub(crate) fn execute(state: &mut State, verified: &Verified) -> Result<(), Reje
         &Action::Issue { to, asset, amount } => {
             run(state, context, &issue::Issue { to, asset, amount })
         }
-        &Action::Redeem { asset, amount } => {
-            run(state, context, &redeem::Redeem { asset, amount })
-        }
+        &Action::Redeem { asset, amount } => run(state, context, &redeem::Redeem { asset, amount }),
         &Action::Register { node_key } => run(state, context, &register::Register { node_key }),
         &Action::RotateNodeKey { node_key } => {
             run(state, context, &rotate_node_key::RotateNodeKey { node_key })
@@ -79,13 +77,9 @@ pub(crate) fn execute(state: &mut State, verified: &Verified) -> Result<(), Reje
         &Action::Stake { amount } => run(state, context, &stake::Stake { amount }),
         &Action::Unstake { amount } => run(state, context, &unstake::Unstake { amount }),
         Action::PostOffer(terms) => run(state, context, &post_offer::PostOffer { terms }),
-        &Action::RetireOffer { offer } => {
-            run(state, context, &retire_offer::RetireOffer { offer })
-        }
+        &Action::RetireOffer { offer } => run(state, context, &retire_offer::RetireOffer { offer }),
         Action::PlaceOrder(terms) => run(state, context, &place_order::PlaceOrder { terms }),
-        &Action::CancelOrder { order } => {
-            run(state, context, &cancel_order::CancelOrder { order })
-        }
+        &Action::CancelOrder { order } => run(state, context, &cancel_order::CancelOrder { order }),
         &Action::Start { lease } => run(state, context, &start::Start { lease }),
         Action::SubmitReceipt(signed) => {
             run(state, context, &submit_receipt::SubmitReceipt { signed })
@@ -101,11 +95,7 @@ pub(crate) fn execute(state: &mut State, verified: &Verified) -> Result<(), Reje
 }
 
 /// Checks what every transaction must satisfy.
-fn admit(
-    state: &State,
-    transaction: &Transaction,
-    id: TransactionId,
-) -> Result<Context, Reject> {
+fn admit(state: &State, transaction: &Transaction, id: TransactionId) -> Result<Context, Reject> {
     let &Transaction { signer, nonce, expires, .. } = transaction;
     let now = state.now();
     let account: Account = state.get(Key::Account(signer))?.ok_or(Reject::AccountUnknown)?;

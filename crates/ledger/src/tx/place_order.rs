@@ -46,8 +46,7 @@ impl<'a> Execute for PlaceOrder<'a> {
             return Ok(Plan { terms, take, examined: 0 });
         }
         // More than an amount can hold is more than any wallet holds.
-        let locked =
-            terms.budget.plus(parameters.storage_stake).map_err(|_| Reject::FundsShort)?;
+        let locked = terms.budget.plus(parameters.storage_stake).map_err(|_| Reject::FundsShort)?;
         covers(state, wallet, Asset::Usd, locked)?;
         let (take, examined) = match matching::allowance(state) {
             0 => (None, 0),
@@ -98,8 +97,7 @@ fn wait(
 pub(crate) fn demand<'a>(state: &State, terms: &'a OrderTerms) -> Result<Demand<'a>, Reject> {
     let (parameters, now): (_, Time) = (state.parameters(), state.now());
     let class = classes::find(terms.class).ok_or(Reject::ClassUnknown)?;
-    let units =
-        class.units_max(terms.spec.as_slice()).map_err(|_| Reject::OrderMalformed)?;
+    let units = class.units_max(terms.spec.as_slice()).map_err(|_| Reject::OrderMalformed)?;
     if terms.expires <= now || terms.expires > now.after(parameters.market_horizon_ms) {
         return Err(Reject::OrderExpiry);
     }

@@ -2,8 +2,8 @@
 
 use classes::{Assurance, Class};
 use types::{
-    Decode, DecodeError, Event, Lease, LeaseState, Reader, Receipt, Reject, SignedReceipt, Time,
-    Units, limits::SPEC_BYTES_MAX,
+    DecodeError, Event, Lease, LeaseState, Reader, Receipt, Reject, SignedReceipt, Time, Units,
+    limits::SPEC_BYTES_MAX,
 };
 
 use super::{Context, Execute, known_lease};

@@ -1,8 +1,6 @@
 //! `vote`: for a change of what governs the network.
 
-use types::{
-    Asset, BasisPoints, Change, Encode, Event, Hash, Parameters, Reject, Time, codec,
-};
+use types::{Asset, BasisPoints, Change, Encode, Event, Hash, Parameters, Reject, Time, codec};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -71,8 +69,8 @@ impl Execute for Vote<'_> {
         let mut proposal =
             stored.unwrap_or(Proposal { change, effective, weight: 0, decided: false });
         proposal.weight = proposal.weight.saturating_add(weight);
-        let above = u128::from(proposal.weight).saturating_mul(3)
-            > u128::from(of).saturating_mul(2);
+        let above =
+            u128::from(proposal.weight).saturating_mul(3) > u128::from(of).saturating_mul(2);
         let decides = above && !proposal.decided;
         proposal.decided |= above;
         Ok(Plan { hash, proposal, weight, is_new, decides })
@@ -118,8 +116,7 @@ fn weights(state: &State, context: &Context) -> Result<(u64, u64), Broken> {
 fn is_possible(state: &State, change: &Change) -> bool {
     match change {
         Change::Parameters(parameters) => {
-            parameters.validate().is_ok()
-                && (state.charter().token || needs_no_token(parameters))
+            parameters.validate().is_ok() && (state.charter().token || needs_no_token(parameters))
         }
         Change::Rules(version) => state.network.rules.checked_add(1) == Some(*version),
     }

@@ -21,7 +21,7 @@ pub(crate) struct Coverage {
     rejected: BTreeMap<Reject, u64>,
     events: BTreeMap<String, u64>,
     reasons: BTreeMap<&'static str, u64>,
-    /// Blocks that left something due for the next one.
+    /// Blocks that worked through as much as a block may.
     pub(crate) backlogs: u64,
     /// Blocks that examined as many offers as a block may.
     pub(crate) exhausted: u64,
@@ -74,7 +74,10 @@ impl fmt::Display for Coverage {
         let Self { blocks, refused, backlogs, exhausted, .. } = self;
         let accepted: u64 = self.accepted.values().sum();
         let rejected: u64 = self.rejected.values().sum();
-        writeln!(f, "{blocks} blocks, {refused} refused, {backlogs} left something due,")?;
+        writeln!(
+            f,
+            "{blocks} blocks, {refused} refused, {backlogs} worked through as much as they may,"
+        )?;
         writeln!(f, "{exhausted} examined as many offers as they may")?;
         writeln!(f, "{accepted} accepted: {:?}", self.accepted)?;
         let codes: Vec<_> =

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ledger::Ledger;
-use types::{Event, Genesis, Reject, Time, Verified};
+use types::{Event, Genesis, Reject, Time, Verified, limits::BLOCK_DUE_MAX};
 
 use crate::{
     compare,
@@ -28,8 +28,10 @@ pub(crate) struct Pair {
 /// What a block did.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
-    pub(crate) left_due: bool,
-    pub(crate) exhausted: bool,
+    /// It worked through as much as a block may.
+    pub(crate) is_backlogged: bool,
+    /// It examined as many offers as a block may.
+    pub(crate) is_exhausted: bool,
     pub(crate) events: Vec<Event>,
 }
 
@@ -64,7 +66,6 @@ impl Pair {
 
     /// Ends the block on both and compares events and state.
     pub(crate) fn end(&mut self) -> Result<Done, Difference> {
-        let left_due = self.naive.due.first().is_some_and(|(time, _)| *time <= self.naive.time);
         let naive = self.naive.end();
         let ended = self.real.end();
         for (index, event) in naive.iter().enumerate() {
@@ -77,8 +78,9 @@ impl Pair {
             return Err(format!("another event: {event:?}"));
         }
         compare::all(&self.real, &mut self.naive)?;
-        let exhausted = self.naive.allowance == 0;
-        Ok(Done { left_due, exhausted, events: naive })
+        let is_backlogged = self.naive.worked == BLOCK_DUE_MAX;
+        let is_exhausted = self.naive.allowance == 0;
+        Ok(Done { is_backlogged, is_exhausted, events: naive })
     }
 
     /// Executes what was asked before.
@@ -117,21 +119,23 @@ impl Episode {
         self.world.transaction(&self.pair.naive)
     }
 
-    /// Executes blocks until they had `transactions`.
+    /// Executes blocks until they had `transactions`, or thrice as many where much must gather.
     pub(crate) fn run(
         &mut self,
         transactions: u64,
         coverage: &mut Coverage,
     ) -> Result<(), Difference> {
+        let gathers = self.world.theme == Theme::Backlog;
+        let wanted = if gathers { transactions * 3 } else { transactions };
         let mut made = 0;
-        while made < transactions {
+        while made < wanted {
             made += guarded(|| self.block(coverage))?;
         }
         Ok(())
     }
 
     fn block(&mut self, coverage: &mut Coverage) -> Result<u64, Difference> {
-        let time = self.world.block_time(self.pair.naive.time);
+        let time = self.world.block_time(&self.pair.naive);
         self.log.push(Asked { time, transactions: Vec::new() });
         if !self.pair.begin(time)? {
             coverage.refused += 1;
@@ -146,17 +150,15 @@ impl Episode {
         }
         let done = self.pair.end()?;
         coverage.blocks += 1;
-        coverage.backlogs += u64::from(done.left_due);
-        coverage.exhausted += u64::from(done.exhausted);
+        coverage.backlogs += u64::from(done.is_backlogged);
+        coverage.exhausted += u64::from(done.is_exhausted);
         done.events.iter().for_each(|event| coverage.count_event(event));
         Ok(length)
     }
 }
 
 /// Runs `step`; a panic in it is a difference, too.
-pub(crate) fn guarded<T>(
-    step: impl FnOnce() -> Result<T, Difference>,
-) -> Result<T, Difference> {
+pub(crate) fn guarded<T>(step: impl FnOnce() -> Result<T, Difference>) -> Result<T, Difference> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|payload| {
         let text = payload.downcast_ref::<String>().cloned();
         let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));

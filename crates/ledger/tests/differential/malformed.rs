@@ -1,6 +1,6 @@
 //! Hostile bytes, forged signatures, and roots that depend on content alone.
 
-use ledger::Ledger;
+use ledger::{Ledger, map::Import};
 use types::{
     Action, Address, Amount, Asset, Blob, Decode, Duration, Encode, Genesis, GenesisWallet, Hash,
     LeaseId, List, Receipt, SecretKey, SignedReceipt, SignedTransaction, Time, Transaction,
@@ -50,7 +50,7 @@ fn mutated_transactions_leave_both_ledgers_alike() {
         let mut episode = Episode::new(77, number);
         episode.run(300, &mut Coverage::default()).expect("the ledgers agree");
         let mut dice = Dice::new(number);
-        for _ in 0..40 {
+        for _ in 0..60 {
             let now = episode.pair.naive.time;
             let next = now.after(Duration::from_ms(dice.within(1, 400)));
             assert!(episode.pair.begin(next).expect("both take the time"));
@@ -125,8 +125,18 @@ fn roots(ledger: &mut Ledger, log: &[Asked]) -> Vec<Hash> {
     begun.collect()
 }
 
+/// Carries a ledger's state over to another, chunk by chunk.
+fn restored(genesis: &Genesis, ledger: &Ledger) -> Ledger {
+    let mut import = Import::new(*ledger.root().as_bytes());
+    for chunk in ledger.chunks() {
+        import.accept(&chunk).expect("a chunk of this root");
+    }
+    let map = import.finish().expect("all chunks are there");
+    Ledger::restore(genesis, map).expect("the state of this network")
+}
+
 #[test]
-fn the_same_blocks_give_the_same_roots_on_forks_too() {
+fn the_same_blocks_give_the_same_roots_on_forks_and_restored() {
     for number in 0..4 {
         let mut episode = Episode::new(5, number);
         episode.run(400, &mut Coverage::default()).expect("the ledgers agree");
@@ -136,9 +146,10 @@ fn the_same_blocks_give_the_same_roots_on_forks_too() {
         let half = log.len() / 2;
         let mut before = roots(&mut first, &log[..half]);
         assert_eq!(before, roots(&mut second, &log[..half]));
-        let mut fork = first.clone();
+        let (mut fork, mut restored) = (first.clone(), restored(genesis, &first));
         let after = roots(&mut first, &log[half..]);
         assert_eq!(after, roots(&mut fork, &log[half..]), "a fork goes the same way");
+        assert_eq!(after, roots(&mut restored, &log[half..]), "and so does a snapshot");
         assert_eq!(after, roots(&mut second, &log[half..]));
         before.extend(after);
         before.dedup();

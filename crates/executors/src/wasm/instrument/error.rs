@@ -55,7 +55,7 @@ pub enum ModuleError {
 }
 
 impl ModuleError {
-    pub(super) fn check(
+    pub(crate) fn check(
         what: &'static str,
         actual: impl TryInto<u64>,
         limit: impl TryInto<u64>,

@@ -1,1 +1,112 @@
-//! Random programs on both engines.
+//! Random programs on both engines: equal exit, fuel, memory, globals and host calls.
+
+use arbitrary::Unstructured;
+use wasm_smith::{Config, Module};
+
+use super::{COMPILER, INTERPRETER, LIMITS, host};
+use crate::wasm::engine::{Engine, Exit, Run, RunLimits, TrapKind};
+use crate::wasm::instrument::{FEATURES, instrument};
+use crate::wasm::stack::GuestStack;
+
+const SHAPE: &str = "(module
+    (memory (export \"memory\") 1)
+    (func (export \"_start\")))";
+
+const IMPORTS: &str = "(module
+    (import \"wasi_snapshot_preview1\" \"proc_exit\" (func (param i32)))
+    (import \"wasi_snapshot_preview1\" \"random_get\" (func (param i32 i32) (result i32)))
+    (import \"wasi_snapshot_preview1\" \"args_sizes_get\" (func (param i32 i32) (result i32)))
+    (import \"wasi_snapshot_preview1\" \"clock_time_get\" (func (param i32 i64 i32) (result i32)))
+    (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))))";
+
+const SEEDS: u64 = 2_000;
+const SEED_BYTES: usize = 8_192;
+const FUEL: u64 = 300_000;
+
+/// What the generator may use: all that a program may.
+fn config(simd: bool) -> Config {
+    Config {
+        available_imports: Some(wat::parse_str(IMPORTS).unwrap()),
+        exports: Some(wat::parse_str(SHAPE).unwrap()),
+        allow_start_export: true,
+        compact_imports_enabled: false,
+        exceptions_enabled: false,
+        extended_const_enabled: false,
+        gc_enabled: false,
+        max_funcs: 12,
+        max_imports: 5,
+        max_instructions: 400,
+        max_memories: 1,
+        max_memory32_bytes: 64 << 16,
+        max_table_elements: 1_000,
+        max_tables: 2,
+        memory64_enabled: false,
+        min_funcs: 3,
+        reference_types_enabled: !simd,
+        relaxed_simd_enabled: false,
+        simd_enabled: simd,
+        tail_call_enabled: false,
+        threads_enabled: false,
+        wide_arithmetic_enabled: false,
+        ..Config::default()
+    }
+}
+
+fn program(seed: u64) -> Option<Vec<u8>> {
+    let mut bytes = [0; SEED_BYTES];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    let module =
+        Module::new(config(seed.is_multiple_of(2)), &mut Unstructured::new(&bytes)).ok()?;
+    Some(module.to_bytes())
+}
+
+fn run<E: Engine>(engine: &E, stack: &GuestStack, module: &[u8]) -> Run {
+    let limits = RunLimits::with_fuel(FUEL);
+    let module = engine.prepare(module, &LIMITS).unwrap();
+    engine.run(stack, &module, host(FUEL), &limits).unwrap()
+}
+
+#[test]
+fn random_programs_mean_the_same_on_both_engines() {
+    let seen = GuestStack::scope(|stack| {
+        let mut seen = Seen::default();
+        for seed in 0..SEEDS {
+            let Some(module) = program(seed) else { continue };
+            let Ok(instrumented) = instrument(&module, &LIMITS) else {
+                seen.refused += 1;
+                continue;
+            };
+            wasmparser::Validator::new_with_features(FEATURES)
+                .validate_all(&instrumented)
+                .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            let compiled = run(&*COMPILER, stack, &module);
+            let interpreted = run(&*INTERPRETER, stack, &module);
+            assert_eq!(compiled.exit, interpreted.exit, "seed {seed}");
+            assert_eq!(compiled.fuel_used, interpreted.fuel_used, "seed {seed}");
+            assert_eq!(compiled.trace_root, interpreted.trace_root, "seed {seed}");
+            seen.count(compiled.exit);
+        }
+        seen
+    });
+    let seen = seen.unwrap();
+    // The generator must reach every way to end, or the test shows little.
+    assert!(seen.codes > 50 && seen.traps > 50 && seen.starved > 50, "{seen:?}");
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    refused: u32,
+    codes: u32,
+    traps: u32,
+    starved: u32,
+}
+
+impl Seen {
+    fn count(&mut self, exit: Exit) {
+        match exit {
+            Exit::Code(_) => self.codes += 1,
+            Exit::Trap(TrapKind::OutOfFuel) => self.starved += 1,
+            Exit::Trap(_) => self.traps += 1,
+        }
+    }
+}

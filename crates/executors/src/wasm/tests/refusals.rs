@@ -32,9 +32,9 @@ fn a_module_above_64_mib() {
 #[test]
 fn every_truncation_is_an_error() {
     let whole = module(
-        "(data (i32.const 0) \"abc\") (table funcref (elem $f)) (global (mut i32) (i32.const 1))
+        "(data $d \"abc\") (table funcref (elem $f)) (global (mut i32) (i32.const 1))
          (func $f (param i32) (result i32) (loop $l (br_if $l (local.get 0))) (local.get 0))",
-        "(drop (call $f (i32.const 0)))",
+        "(memory.init $d (i32.const 0) (i32.const 0) (call $f (i32.const 0)))",
     );
     assert!(instrument(&whole, &LIMITS).is_ok());
     for length in 0..whole.len() {

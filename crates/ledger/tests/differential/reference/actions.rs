@@ -132,7 +132,12 @@ impl Reference {
         Ok(())
     }
 
-    pub(super) fn unstake(&mut self, signer: Address, nonce: u64, amount: Amount) -> Result<(), Reject> {
+    pub(super) fn unstake(
+        &mut self,
+        signer: Address,
+        nonce: u64,
+        amount: Amount,
+    ) -> Result<(), Reject> {
         self.check_amount(Asset::Wild, amount)?;
         let provider = self.own_provider(signer)?;
         let stays = self.stake_of(&signer).minus(amount).map_err(|_| Reject::FundsShort)?;
@@ -199,7 +204,14 @@ impl Reference {
             capacity,
         });
         let node_key = provider.node_key;
-        self.offers.push(Offer { id, provider: address, node_key, posted: self.time, capacity, terms });
+        self.offers.push(Offer {
+            id,
+            provider: address,
+            node_key,
+            posted: self.time,
+            capacity,
+            terms,
+        });
         Ok(())
     }
 
@@ -217,7 +229,9 @@ impl Reference {
         id: OrderId,
         terms: OrderTerms,
     ) -> Result<(), Reject> {
-        self.check_order(tenant, &terms)?;
+        self.check_terms(&terms)?;
+        let account = self.account(&tenant).expect("the signer has an account");
+        ensure(account.open_orders < self.parameters.open_orders_max, Reject::OrdersFull)?;
         let stake = self.parameters.storage_stake;
         let names_offers = !terms.offers.is_empty();
         let wallet = self.balance(Row::Wallet(tenant), Asset::Usd).get();
@@ -241,7 +255,7 @@ impl Reference {
         Ok(())
     }
 
-    fn check_order(&self, tenant: Address, terms: &OrderTerms) -> Result<(), Reject> {
+    pub(super) fn check_terms(&self, terms: &OrderTerms) -> Result<(), Reject> {
         let class = classes::find(terms.class).ok_or(Reject::ClassUnknown)?;
         class.units_max(terms.spec.as_slice()).map_err(|_| Reject::OrderMalformed)?;
         ensure(self.is_within_horizon(terms.expires), Reject::OrderExpiry)?;
@@ -258,9 +272,7 @@ impl Reference {
             }
         };
         ensure(is_consistent, Reject::OrderAudit)?;
-        ensure(terms.budget >= self.parameters.receipt_minimum, Reject::OrderBudget)?;
-        let account = self.account(&tenant).expect("the signer has an account");
-        ensure(account.open_orders < self.parameters.open_orders_max, Reject::OrdersFull)
+        ensure(terms.budget >= self.parameters.receipt_minimum, Reject::OrderBudget)
     }
 
     pub(super) fn cancel_order(&mut self, signer: Address, id: OrderId) -> Result<(), Reject> {

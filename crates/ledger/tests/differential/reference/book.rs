@@ -8,7 +8,7 @@ use types::{Address, Amount, Asset, Reject};
 /// Every row that ever held something, with what it holds now.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Book {
-    rows: Vec<(Row, Asset, u64)>,
+    rows: BTreeMap<(Row, Asset), u64>,
     issued: BTreeMap<(Address, Asset), u64>,
 }
 
@@ -16,14 +16,14 @@ impl Book {
     pub(crate) fn balance(&self, row: Row, asset: Asset) -> Amount {
         let held = match row {
             Row::Issued(issuer) => self.issued.get(&(issuer, asset)).copied(),
-            _ => self.rows.iter().find(|kept| kept.0 == row && kept.1 == asset).map(|kept| kept.2),
+            _ => self.rows.get(&(row, asset)).copied(),
         };
         Amount::new(held.unwrap_or(0)).expect("rows are in range")
     }
 
     /// Returns every row with what it holds, rows that were emptied included.
     pub(crate) fn rows(&self) -> Vec<(Row, Asset, Amount)> {
-        let plain = self.rows.iter().map(|(row, asset, held)| (*row, *asset, *held));
+        let plain = self.rows.iter().map(|((row, asset), held)| (*row, *asset, *held));
         let issued =
             self.issued.iter().map(|((issuer, asset), held)| (Row::Issued(*issuer), *asset, *held));
         plain
@@ -65,26 +65,24 @@ impl Book {
 
     /// Forgets rows whose owners left the state; they are empty for good.
     pub(crate) fn forget(&mut self, row: Row) {
-        for kept in self.rows.iter().filter(|kept| kept.0 == row) {
-            assert_eq!(kept.2, 0, "a row that is forgotten holds nothing");
+        for asset in Asset::ALL {
+            let held = self.rows.remove(&(row, asset));
+            assert_eq!(held.unwrap_or(0), 0, "a row that is forgotten holds nothing");
         }
-        self.rows.retain(|kept| kept.0 != row);
     }
 
     fn set(&mut self, row: Row, asset: Asset, amount: Amount) {
-        match self.rows.iter_mut().find(|kept| kept.0 == row && kept.1 == asset) {
-            Some(kept) => kept.2 = amount.get(),
-            None => self.rows.push((row, asset, amount.get())),
-        }
+        self.rows.insert((row, asset), amount.get());
     }
 
     /// Asserts that all rows together are what was issued, for each asset.
     pub(crate) fn recount(&self) {
         for asset in Asset::ALL {
-            let of_asset = self.rows.iter().filter(|kept| kept.1 == asset);
-            let held: u128 = of_asset.map(|kept| u128::from(kept.2)).sum();
-            let of_asset = self.issued.iter().filter(|((_, kept), _)| *kept == asset);
-            let issued: u128 = of_asset.map(|(_, held)| u128::from(*held)).sum();
+            let sum = |rows: &mut dyn Iterator<Item = (Asset, u64)>| -> u128 {
+                rows.filter(|(kept, _)| *kept == asset).map(|(_, held)| u128::from(held)).sum()
+            };
+            let held = sum(&mut self.rows.iter().map(|((_, asset), held)| (*asset, *held)));
+            let issued = sum(&mut self.issued.iter().map(|((_, asset), held)| (*asset, *held)));
             assert_eq!(held, issued, "the book balances in {asset}");
         }
     }

@@ -2,11 +2,11 @@
 
 use ledger::key::Row;
 use types::{
-    Address, Amount, Asset, BasisPoints, Change, CloseReason, Duration, Event, Hash, LeaseId,
-    LeaseState, OfferId, OrderId, Settlement, Units,
+    Address, Amount, Asset, BasisPoints, Change, CloseReason, Duration, Encode, Event, Hash,
+    LeaseId, LeaseState, OfferId, OrderId, Settlement, Units,
 };
 
-use super::{Reference, What, runs};
+use super::{Proposal, Reference, What, count, runs};
 
 impl Reference {
     /// Does what is due, unless it no longer applies.
@@ -102,7 +102,13 @@ impl Reference {
     }
 
     fn archive(&mut self, id: LeaseId) {
-        let order = self.lease(&id).expect("it leaves once").order;
+        let lease = self.lease(&id).expect("it leaves once").clone();
+        let order = lease.order;
+        let mut content = lease.to_bytes();
+        content.extend(self.order(&order).expect("an order stays with its lease").to_bytes());
+        for signed in self.receipts.iter().filter(|signed| signed.receipt.lease == id) {
+            content.extend(signed.to_bytes());
+        }
         for row in [Row::Escrow(id), Row::Pending(id), Row::Order(order)] {
             self.book.forget(row);
         }
@@ -111,8 +117,9 @@ impl Reference {
         self.gone.orders.push(order);
         self.gone.leases.push(id);
         self.receipts.retain(|kept| kept.receipt.lease != id);
-        self.events.push(Event::LeaseArchived { lease: id, position: self.archived });
-        self.archived += 1;
+        let position = u64::from(count(self.archive.iter()));
+        self.archive.push(Hash::of("idlewild archived", &[&content]));
+        self.events.push(Event::LeaseArchived { lease: id, position });
     }
 
     fn unbond(&mut self, owner: Address, sequence: u64) {
@@ -125,7 +132,7 @@ impl Reference {
     }
 
     fn conclude(&mut self, hash: Hash) {
-        let is_it = |proposal: &super::Proposal| proposal.hash == hash;
+        let is_it = |proposal: &Proposal| proposal.hash == hash;
         let index = self.proposals.iter().position(is_it).expect("it is due once");
         let proposal = self.proposals.remove(index);
         let is_stale = matches!(proposal.change, Change::Rules(version)
@@ -156,8 +163,7 @@ impl Reference {
         } else {
             (Amount::ZERO, Amount::ZERO)
         };
-        let beta =
-            if self.genesis.token { self.parameters.burn_share.get() } else { 0 };
+        let beta = if self.genesis.token { self.parameters.burn_share.get() } else { 0 };
         let shares = beta + self.parameters.treasury_share.get();
         let fee = BasisPoints::new(shares).expect("they were validated").ceil_of(gross);
         let burn = BasisPoints::new(beta).expect("it was validated").floor_of(gross);

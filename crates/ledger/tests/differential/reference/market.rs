@@ -3,7 +3,7 @@
 use ledger::key::Row;
 use types::{
     Amount, Asset, Constraint, Event, Lease, LeaseId, LeaseState, Offer, OfferId, OrderId,
-    OrderTerms, Settlement, Truth, Units, Value,
+    OrderTerms, Provider, Reject, Settlement, Truth, Units, Value,
     constraint::{Atom, Comparison, Expression, Test, evaluate},
 };
 
@@ -13,12 +13,13 @@ impl Reference {
     /// Returns the escrow that the offer asks for the order, if it takes it now.
     pub(crate) fn takes(&self, offer: &Offer, terms: &OrderTerms) -> Option<Amount> {
         let class = classes::find(terms.class)?;
-        let provider = self.provider(&offer.provider)?;
+        let is_its = |provider: &&Provider| provider.address == offer.provider;
+        let provider = self.providers.iter().find(is_its)?;
         let units = class.units_max(terms.spec.as_slice()).ok()?;
         let price = price(offer, units)?;
         let escrow = price.plus(terms.audit.premium(price).ok()?).ok()?;
-        let has_stake = !self.genesis.token
-            || self.stake_of(&offer.provider) >= self.parameters.stake_minimum;
+        let has_stake =
+            !self.genesis.token || self.stake_of(&offer.provider) >= self.parameters.stake_minimum;
         let spec = terms.spec.as_slice();
         let takes = offer.terms.class == terms.class
             && offer.terms.expires > self.time
@@ -53,6 +54,21 @@ impl Reference {
             }
         }
         None
+    }
+
+    /// Returns the first 16 offers that take the order and what they ask, cheapest first.
+    pub(crate) fn quote(&self, terms: &OrderTerms) -> Result<Vec<(OfferId, Amount)>, Reject> {
+        self.check_terms(terms)?;
+        let class = classes::find(terms.class).expect("it was checked");
+        let units = class.units_max(terms.spec.as_slice()).expect("it was checked");
+        let named = terms.offers.to_vec();
+        let listed = if named.is_empty() { self.candidates(terms) } else { named };
+        let offers = listed.iter().filter_map(|id| self.offer(id));
+        let taking = offers.filter(|offer| self.takes(offer, terms).is_some());
+        let asked = |offer: &Offer| (offer.id, price(offer, units).expect("it takes the order"));
+        let mut quoted: Vec<_> = taking.take(16).map(asked).collect();
+        quoted.sort_by_key(|(_, price)| *price);
+        Ok(quoted)
     }
 
     /// Returns the offers that the order looks through, cheapest first.

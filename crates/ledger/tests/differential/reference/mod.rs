@@ -13,12 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use types::{
     Account, Action, Address, Amount, Asset, Change, ClassId, Event, Genesis, Hash, Issuer, Lease,
-    LeaseId, LeaseState, Offer, OfferId, Order, OrderId, Parameters, Provider, PublicKey, Reject,
-    SignedReceipt, Tally, Time, Transaction, Unbonding, Verified, limits,
+    LeaseId, LeaseState, List, Offer, OfferId, Order, OrderId, Parameters, Provider, PublicKey,
+    Reject, SignedReceipt, Tally, Time, Transaction, Unbonding, Verified, limits,
 };
 
 pub(crate) use book::Book;
-use ledger::key::Row;
+use ledger::{Archive, key::Row};
 
 /// The issuer of token that exists from the start.
 pub(crate) const NOBODY: Address = Address::new(PublicKey::from_bytes([0; 32]));
@@ -79,8 +79,11 @@ pub(crate) struct Reference {
     pub(crate) past_tallies: Vec<Tally>,
     pub(crate) proposals: Vec<Proposal>,
     pub(crate) matching: BTreeMap<ClassId, Matching>,
-    pub(crate) archived: u64,
+    /// The hashes of leases that left the state, in order.
+    pub(crate) archive: Vec<Hash>,
     pub(crate) allowance: usize,
+    /// How many due entries the block worked through.
+    pub(crate) worked: usize,
     pub(crate) gone: Gone,
     events: Vec<Event>,
 }
@@ -118,8 +121,9 @@ impl Reference {
             past_tallies: Vec::new(),
             proposals: Vec::new(),
             matching: BTreeMap::new(),
-            archived: 0,
+            archive: Vec::new(),
             allowance: 0,
+            worked: 0,
             gone: Gone::default(),
             events: Vec::new(),
         };
@@ -149,12 +153,14 @@ impl Reference {
         if passed > 0 {
             self.close_epoch(passed);
         }
-        for _ in 0..limits::BLOCK_DUE_MAX {
+        self.worked = 0;
+        while self.worked < limits::BLOCK_DUE_MAX {
             match self.due.first().copied() {
                 Some((when, what)) if when <= time => {
                     self.due.remove(&(when, what));
                     self.happen(what);
                     self.book.recount();
+                    self.worked += 1;
                 }
                 _ => break,
             }
@@ -282,6 +288,32 @@ impl Reference {
         self.leases.iter().find(|lease| lease.id == *id)
     }
 
+    /// Returns the accumulator of leases that left the state: perfect trees, the largest first.
+    pub(crate) fn accumulator(&self) -> Archive {
+        let mut peaks = Vec::new();
+        let mut rest = self.archive.as_slice();
+        while let Some(power) = rest.len().checked_ilog2() {
+            let (tree, after) = rest.split_at(1 << power);
+            peaks.push(tree_root(tree));
+            rest = after;
+        }
+        let leaves = u64::from(count(self.archive.iter()));
+        Archive { leaves, peaks: List::new(peaks).expect("at most one tree for each bit") }
+    }
+
+    /// Returns the earliest time at which a block would do something by itself.
+    pub(crate) fn next_due(&self) -> Time {
+        let next_block = Time::from_ms(self.time.as_ms() + 1);
+        let epoch_ends = self.epoch_began.after(self.parameters.epoch_ms);
+        let queued = self.due.first().map_or(Time::MAX, |(time, _)| *time);
+        let waits = |id: &OrderId| {
+            let class = self.order(id).expect("it is open").terms.class;
+            self.matching.get(&class).is_some_and(|matching| matching.passes > 0)
+        };
+        let searched = if self.open.iter().any(waits) { next_block } else { Time::MAX };
+        next_block.max(epoch_ends.min(queued).min(searched))
+    }
+
     /// Returns the stake of all providers together.
     pub(crate) fn total_stake(&self) -> u64 {
         let stake = |provider: &Provider| self.stake_of(&provider.address).get();
@@ -310,7 +342,10 @@ impl Reference {
     }
 
     fn tally_mut(&mut self, class: ClassId) -> &mut Tally {
-        self.tallies.iter_mut().find(|tally| tally.class == class).expect("the class is in the table")
+        self.tallies
+            .iter_mut()
+            .find(|tally| tally.class == class)
+            .expect("the class is in the table")
     }
 }
 
@@ -321,6 +356,17 @@ pub(crate) fn runs(lease: &Lease) -> bool {
 
 fn count<T>(items: impl Iterator<Item = T>) -> u32 {
     u32::try_from(items.count()).expect("a test's state is small")
+}
+
+fn tree_root(leaves: &[Hash]) -> Hash {
+    match leaves {
+        [leaf] => *leaf,
+        _ => {
+            let (left, right) = leaves.split_at(leaves.len() / 2);
+            let (left, right) = (tree_root(left), tree_root(right));
+            Hash::of("idlewild archive", &[left.as_bytes(), right.as_bytes()])
+        }
+    }
 }
 
 fn empty_tally(epoch: u64, class: ClassId) -> Tally {

@@ -9,6 +9,9 @@ use types::{
 use super::{Theme, World, key, micro};
 use crate::reference::{Reference, runs};
 
+/// The name of a lease that never was.
+const NO_LEASE: LeaseId = LeaseId::from_bytes([9; 32]);
+
 impl World {
     /// Draws an action and who signs it.
     pub(super) fn action(&mut self, state: &Reference) -> (Address, Action) {
@@ -183,15 +186,23 @@ impl World {
     /// Draws a lease that `fits`; at times any, or none that exists.
     fn lease(&mut self, state: &Reference, fits: impl Fn(&Lease) -> bool) -> Option<Lease> {
         let any = self.dice.one_in(10);
-        let fitting: Vec<&Lease> =
-            state.leases.iter().filter(|lease| any || fits(lease)).collect();
+        let fitting: Vec<&Lease> = state.leases.iter().filter(|lease| any || fits(lease)).collect();
         self.dice.pick(&fitting).map(|lease| (*lease).clone())
+    }
+
+    /// Where there is no lease to do something about: orders one, or does it all the same.
+    fn instead(&mut self, state: &Reference, action: Action) -> (Address, Action) {
+        match self.dice.below(16) {
+            0 => (self.someone(), action),
+            1..=9 => self.place_order(state),
+            _ => self.post_offer(state),
+        }
     }
 
     fn start(&mut self, state: &Reference) -> (Address, Action) {
         let pending = |lease: &Lease| matches!(lease.state, LeaseState::Pending { .. });
         let Some(lease) = self.lease(state, pending) else {
-            return (self.someone(), Action::Start { lease: LeaseId::from_bytes([9; 32]) });
+            return self.instead(state, Action::Start { lease: NO_LEASE });
         };
         let signer = match self.dice.below(16) {
             0 => self.anybody(state),
@@ -203,15 +214,14 @@ impl World {
     }
 
     fn submit_receipt(&mut self, state: &Reference) -> (Address, Action) {
-        let served = |lease: &Lease| {
-            runs(lease) && !matches!(lease.state, LeaseState::Pending { .. })
-        };
+        let served =
+            |lease: &Lease| runs(lease) && !matches!(lease.state, LeaseState::Pending { .. });
         let Some(lease) = self.lease(state, served) else {
             return self.start(state);
         };
         let mut signed = self.receipt(state, &lease);
         if self.dice.one_in(40) {
-            signed.receipt.lease = LeaseId::from_bytes([9; 32]);
+            signed.receipt.lease = NO_LEASE;
         }
         let signer = if self.dice.one_in(3) {
             self.anybody(state)
@@ -224,17 +234,19 @@ impl World {
     fn reclaim(&mut self, state: &Reference) -> (Address, Action) {
         let active = |lease: &Lease| matches!(lease.state, LeaseState::Active { .. });
         let least = state.parameters.reclaim_notice_ms.as_ms();
+        let Some(lease) = self.lease(state, active) else {
+            let notice = Duration::from_ms(least);
+            return self.instead(state, Action::Reclaim { lease: NO_LEASE, notice });
+        };
+        let left = lease.ends.since(state.time).as_ms();
         let notice = match self.dice.below(16) {
             0 => least.saturating_sub(1),
             1 => u64::MAX,
-            2 => 100_000,
+            2 => left,
+            3 => left.saturating_sub(1),
             _ => least + self.dice.below(500),
         };
         let notice = Duration::from_ms(notice);
-        let Some(lease) = self.lease(state, active) else {
-            let lease = LeaseId::from_bytes([9; 32]);
-            return (self.someone(), Action::Reclaim { lease, notice });
-        };
         let signer = match self.dice.below(12) {
             0 => self.anybody(state),
             1 => Address::new(lease.node_key),
@@ -245,7 +257,7 @@ impl World {
 
     fn close(&mut self, state: &Reference) -> (Address, Action) {
         let Some(lease) = self.lease(state, runs) else {
-            return (self.someone(), Action::Close { lease: LeaseId::from_bytes([9; 32]) });
+            return self.instead(state, Action::Close { lease: NO_LEASE });
         };
         let signer = if self.dice.one_in(12) { self.anybody(state) } else { lease.tenant };
         (signer, Action::Close { lease: lease.id })
@@ -253,7 +265,9 @@ impl World {
 
     fn vote(&mut self, state: &Reference) -> (Address, Action) {
         let signer = match self.theme {
-            Theme::Private => Address::new(*self.dice.pick(&state.genesis.validators).expect("some")),
+            Theme::Private => {
+                Address::new(*self.dice.pick(&state.genesis.validators).expect("some"))
+            }
             _ => self.provider(state).map_or(self.someone(), |provider| provider.address),
         };
         let signer = if self.dice.one_in(12) { self.anybody(state) } else { signer };

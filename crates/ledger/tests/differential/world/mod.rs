@@ -45,8 +45,9 @@ impl Theme {
     ];
 
     /// Returns the theme of an episode.
-    pub(crate) const fn of_episode(episode: u64) -> Self {
-        Self::ALL[(episode % Self::ALL.len() as u64) as usize]
+    pub(crate) fn of_episode(episode: u64) -> Self {
+        let number = usize::try_from(episode).expect("few episodes");
+        Self::ALL[number % Self::ALL.len()]
     }
 
     /// Returns how often each action is tried, in the order of the actions.
@@ -68,7 +69,7 @@ impl Theme {
 #[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) dice: Dice,
-    theme: Theme,
+    pub(crate) theme: Theme,
     people: Vec<Address>,
     node_keys: Vec<PublicKey>,
     pub(crate) genesis: Genesis,
@@ -98,14 +99,22 @@ impl World {
     }
 
     /// Returns the time of the next block; once in a while one that is not after the last.
-    pub(crate) fn block_time(&mut self, now: Time) -> Time {
-        let dice = &mut self.dice;
-        if dice.one_in(50) {
-            return Time::from_ms(now.as_ms().saturating_sub(dice.below(3)));
+    pub(crate) fn block_time(&mut self, state: &Reference) -> Time {
+        let now = state.time;
+        if self.dice.one_in(50) {
+            return Time::from_ms(now.as_ms().saturating_sub(self.dice.below(3)));
         }
+        let gathers = self.theme == Theme::Backlog && state.due.len() < 1_200;
+        if !gathers
+            && self.dice.one_in(3)
+            && let Some(time) = self.boundary(state)
+        {
+            return time;
+        }
+        let dice = &mut self.dice;
         let step = match self.theme {
-            Theme::Backlog if !dice.one_in(90) => dice.within(1, 3),
-            Theme::Backlog => dice.within(20_000, 90_000),
+            Theme::Backlog if state.due.len() < 1_200 => dice.within(1, 3),
+            Theme::Backlog => dice.within(50_000, 90_000),
             _ => match dice.below(40) {
                 0..=24 => dice.within(1, 100),
                 25..=35 => dice.within(100, 1_500),
@@ -114,6 +123,18 @@ impl World {
             },
         };
         now.after(Duration::from_ms(step))
+    }
+
+    /// Returns a time at which something changes, or the millisecond before or after.
+    fn boundary(&mut self, state: &Reference) -> Option<Time> {
+        let suspended = state.providers.iter().map(|provider| provider.suspended_until);
+        let queued = state.due.iter().take(6).map(|(time, _)| *time);
+        let epoch = state.epoch_began.after(state.parameters.epoch_ms);
+        let mut times: Vec<Time> = suspended.chain(queued).chain([epoch]).collect();
+        times.retain(|time| *time > state.time);
+        let time = self.dice.pick(&times)?.as_ms() + self.dice.of([0, 0, 0, 1]);
+        let time = Time::from_ms(time - self.dice.of([0, 0, 0, 1]));
+        Some(time).filter(|time| *time > state.time)
     }
 
     /// Returns how many transactions the next block has.
@@ -217,9 +238,8 @@ fn parameters(dice: &mut Dice, theme: Theme) -> Parameters {
         Theme::Backlog => (400, 48),
         _ => (3, 3),
     };
-    let share = |count: u64| {
-        BasisPoints::new(u16::try_from(count).expect("a share")).expect("a share")
-    };
+    let share =
+        |count: u64| BasisPoints::new(u16::try_from(count).expect("a share")).expect("a share");
     Parameters {
         burn_share: share(if token { dice.below(5_001) } else { 0 }),
         treasury_share: share(dice.of([0, 1, 300, 4_999])),

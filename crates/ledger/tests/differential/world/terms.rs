@@ -11,7 +11,7 @@ use super::{World, key, micro};
 use crate::reference::Reference;
 
 /// What orders demand; offers claim some of it.
-const CONSTRAINTS: [&str; 10] = [
+const CONSTRAINTS: [&str; 11] = [
     "true",
     "true",
     "region == \"eu\"",
@@ -20,6 +20,7 @@ const CONSTRAINTS: [&str; 10] = [
     "!(region == \"eu\") || has(gpu.vram)",
     "age(gpu.vram) < 2s",
     "region == \"\"",
+    "region == \"nowhere\"",
     "region == \"a region with too long a name\" && region == \"eu\"",
     "region == \"eu\" && region == \"us\"",
 ];

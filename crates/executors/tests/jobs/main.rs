@@ -1,0 +1,9 @@
+//! Whole jobs on both engines: real programs, bad programs, the examples.
+#![expect(clippy::unwrap_used, reason = "a test says by panicking what it found")]
+
+mod engines;
+mod examples;
+mod hostile;
+mod programs;
+#[path = "../work/mod.rs"]
+mod work;
