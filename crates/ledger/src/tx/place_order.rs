@@ -90,6 +90,10 @@ fn wait(
     state.put(Key::Account(tenant), &account)?;
     state.mark(Key::OpenOrder(terms.class, context.now, id));
     state.schedule(terms.expires, Due::OrderExpiry(id));
+    if matching::allowance(state) == 0 {
+        // Its search ended early; without a pass it might wait for long beside a fitting offer.
+        matching::grant_passes(state, terms.class)?;
+    }
     Ok(())
 }
 

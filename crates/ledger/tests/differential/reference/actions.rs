@@ -250,6 +250,9 @@ impl Reference {
             Some(offer) => self.open_lease(id, offer),
             None => {
                 self.due.insert((expires, What::OrderExpires(id)));
+                if self.allowance == 0 {
+                    self.grant_passes(class);
+                }
             }
         }
         Ok(())
