@@ -266,3 +266,45 @@ pub fn input_files(manifest: &[u8]) -> Result<Vec<(RelativePath, ContentHash)>, 
     }
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wasi::Content;
+
+    #[test]
+    fn a_program_is_too_large_above_the_bound_only() {
+        assert!(too_large(bounds::MODULE_BYTES_MAX).is_none());
+        let outcome = too_large(bounds::MODULE_BYTES_MAX + 1).unwrap();
+        assert_eq!((outcome.usage.exit, outcome.usage.fuel), (Exit::Unrunnable, 0));
+        // Standard output and error are one empty content.
+        assert_eq!(outcome.contents.len(), 2);
+        assert!(outcome.manifest.contents().all(|(hash, _)| outcome.contents.contains_key(&hash)));
+    }
+
+    #[test]
+    fn inputs_are_files() {
+        let target = Text::new("/etc/passwd").unwrap();
+        let link = Manifest::new(vec![entry("link", EntryKind::Symlink { target })]).unwrap();
+        assert_eq!(input_files(&link.to_bytes()).unwrap_err(), "the input link is a symbolic link");
+        let empty = Manifest::new(vec![entry("empty", EntryKind::Directory {})]).unwrap();
+        assert!(input_files(&empty.to_bytes()).unwrap().is_empty());
+        assert!(input_files(b"\x01").is_err());
+    }
+
+    #[test]
+    fn outputs_are_described_in_the_order_of_their_components() {
+        let file = |path: &str| Output {
+            path: path.to_owned(),
+            kind: OutputKind::File {
+                content: Arc::new(Content::Shared(Arc::default())),
+                hash: [0; 32],
+            },
+        };
+        let entries = vec![file("a-b"), file("a/b"), file("a.b")];
+        let (manifest, contents) = describe(Outputs { entries, ..Outputs::default() });
+        let paths: Vec<_> = manifest.entries().iter().map(|entry| entry.path.as_str()).collect();
+        assert_eq!(paths, ["out/a/b", "out/a-b", "out/a.b", "stderr", "stdout"]);
+        assert_eq!(contents.len(), 1, "all of them are empty");
+    }
+}

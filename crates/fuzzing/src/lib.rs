@@ -1,12 +1,14 @@
 //! Entry points for bytes from outside.
 //!
 //! Each [`Target`] feeds arbitrary bytes to one decoder and panics where the answer breaks a rule:
-//! what decodes encodes to the same bytes, what parses prints and parses to the same value. The
+//! what decodes encodes to the same bytes, what parses prints and parses to the same value, what
+//! runs ends alike on both engines. The
 //! programs in `fuzz/` run them under a coverage-guided fuzzer; the test of this crate runs all of
 //! them on random and on damaged valid bytes. A new target is a function, a line of [`TARGETS`]
 //! and a program in `fuzz/`.
 #![forbid(unsafe_code)]
 
+mod guests;
 mod mutate;
 mod seeds;
 
@@ -16,6 +18,7 @@ use types::{
     Block, Claims, Constraint, Decode, Encode, Hash, SignedReceipt, SignedTransaction, Time,
 };
 
+pub use guests::{wasi_calls, wasm_module};
 pub use mutate::Mutator;
 
 /// One decoder under test.
@@ -27,14 +30,18 @@ pub struct Target {
     pub run: fn(&[u8]),
     /// Returns inputs that the decoder accepts.
     pub seeds: fn() -> Vec<Vec<u8>>,
+    /// How often the everyday test runs it on random, and as often on damaged bytes.
+    pub rounds: u32,
 }
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
-    Target { name: "block", run: block, seeds: seeds::blocks },
-    Target { name: "constraint", run: constraint, seeds: seeds::constraints },
-    Target { name: "receipt", run: receipt, seeds: seeds::receipts },
-    Target { name: "transaction", run: transaction, seeds: seeds::transactions },
+    Target { name: "block", run: block, seeds: seeds::blocks, rounds: 5_000 },
+    Target { name: "constraint", run: constraint, seeds: seeds::constraints, rounds: 5_000 },
+    Target { name: "receipt", run: receipt, seeds: seeds::receipts, rounds: 5_000 },
+    Target { name: "transaction", run: transaction, seeds: seeds::transactions, rounds: 5_000 },
+    Target { name: "wasi_calls", run: wasi_calls, seeds: seeds::calls, rounds: 2_000 },
+    Target { name: "wasm_module", run: wasm_module, seeds: seeds::modules, rounds: 300 },
 ];
 
 /// Decodes a block.

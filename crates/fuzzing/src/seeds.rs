@@ -88,3 +88,58 @@ pub(crate) fn constraints() -> Vec<Vec<u8>> {
     .map(|text| text.as_bytes().to_vec())
     .to_vec()
 }
+
+/// Returns small programs: arithmetic, floats, memory, tables, recursion, calls of the host.
+pub(crate) fn modules() -> Vec<Vec<u8>> {
+    [
+        r#"(module (memory (export "memory") 1) (func (export "_start")))"#,
+        r#"(module
+             (memory (export "memory") 1 4)
+             (data (i32.const 8) "words")
+             (global $sum (mut i64) (i64.const 3))
+             (func $step (param i32) (result i64)
+               (i64.add (global.get $sum) (i64.load8_u (i32.add (local.get 0) (i32.const 8)))))
+             (func (export "_start") (local $at i32)
+               (loop $next
+                 (global.set $sum (call $step (i32.and (local.get $at) (i32.const 7))))
+                 (local.set $at (i32.add (local.get $at) (i32.const 1)))
+                 (br_if $next (i32.lt_u (local.get $at) (i32.const 100))))
+               (drop (memory.grow (i32.const 1)))
+               (i64.store (i32.const 65600) (global.get $sum))))"#,
+        r#"(module
+             (memory (export "memory") 1)
+             (func (export "_start")
+               (f64.store (i32.const 0)
+                 (f64.div (f64.sqrt (f64.const -2)) (f64.const 0)))
+               (f32.store (i32.const 8)
+                 (f32.min (f32.const nan) (f32.demote_f64 (f64.load (i32.const 0)))))
+               (drop (i32.trunc_f64_s (f64.load (i32.const 0))))))"#,
+        r#"(module
+             (type $nothing (func))
+             (import "wasi_snapshot_preview1" "random_get"
+               (func $random (param i32 i32) (result i32)))
+             (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+             (memory (export "memory") 1)
+             (table 4 funcref)
+             (elem (i32.const 0) $deep $leave)
+             (func $deep (call_indirect (type $nothing) (i32.const 0)))
+             (func $leave (call $exit (i32.load8_u (i32.const 16))))
+             (func (export "_start")
+               (drop (call $random (i32.const 16) (i32.const 8)))
+               (if (i32.and (i32.load8_u (i32.const 16)) (i32.const 1))
+                 (then (call $deep)))
+               (call_indirect (type $nothing) (i32.const 1))))"#,
+    ]
+    .map(|text| wat::parse_str(text).expect("the seeds are modules"))
+    .to_vec()
+}
+
+/// Returns sequences of calls: each host function once with small arguments, and repetitions.
+pub(crate) fn calls() -> Vec<Vec<u8>> {
+    let arguments = |first: u8| [0, first, 0, 64, 0, 16, 0, 5, 4, 32, 0, 1, 0, 1, 4, 48];
+    let each: Vec<u8> =
+        (0..64).flat_map(|function| [&[function][..], &arguments(3)].concat()).collect();
+    let streams = (0..64).flat_map(|function| [&[function][..], &arguments(1)].concat()).collect();
+    let large = (0..64).flat_map(|function| [function, 6, 0, 6, 1, 6, 2, 6, 3, 7]).collect();
+    vec![each, streams, large]
+}

@@ -89,6 +89,12 @@ pub(crate) fn usd(amount: Amount) -> String {
     format!("${amount}")
 }
 
+/// Returns an amount of credits as JSON has it: a number of whole ones.
+pub(crate) fn dollars(amount: Amount) -> Value {
+    // Exact: an amount is below 2⁵³, and a quotient by a million prints with six decimals.
+    Value::from(amount.get() as f64 / Amount::MICRO as f64)
+}
+
 /// Returns a count with separators, as in `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -175,8 +181,8 @@ impl Display for Table {
         for column in 0..columns {
             let width = self.rows.iter().map(|row| cell(row, column).chars().count()).max();
             let mut body = self.rows.iter().skip(1).map(|row| cell(row, column)).peekable();
-            let right = body.peek().is_some()
-                && body.all(|text| numeric(&text) && !text.contains(" ago"));
+            let right =
+                body.peek().is_some() && body.all(|text| numeric(&text) && !text.contains(" ago"));
             shape.push((width.unwrap_or(0), right));
         }
         for row in &self.rows {

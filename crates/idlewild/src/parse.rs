@@ -40,7 +40,7 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
         return Err("a length of time has a unit: ms, s, min, h or d".to_owned());
     }
     let ms = scaled(text, &TIME_UNITS);
-    let ms = ms.ok_or_else(|| "a length of time is a whole number with a unit, such as 30s")?;
+    let ms = ms.ok_or("a length of time is a whole number with a unit, such as 30s")?;
     Ok(Duration::from_millis(ms))
 }
 

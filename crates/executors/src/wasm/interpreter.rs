@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use wasmi::errors::{MemoryError, TableError};
 use wasmi::{
     Caller, CompilationMode, Config, Error, Func, FuncType, Global, Instance, Linker, Memory,
-    Module, Store, StoreLimits, StoreLimitsBuilder, TrapCode, Val, ValType,
+    Module, ResourceLimiter, Store, TrapCode, Val, ValType,
 };
+use wasmi_core::LimiterError;
 
 use super::cache::{Cache, CacheLimits};
 use super::engine::{
@@ -19,7 +21,7 @@ use super::instrument::{
     DEPTH, FUEL, GLOBAL, MEMORY, ModuleLimits, REFILL_MODULE, REFILL_NAME, START,
 };
 use super::session::{Session, Stop};
-use super::specification::{DEPTH_BYTES, NATIVE_STACK_BYTES};
+use super::specification::{DEPTH_BYTES, NATIVE_STACK_BYTES, bounds};
 use super::stack::GuestStack;
 use super::trace::FinalState;
 use crate::wasi::{HOST_FUNCTIONS, Host};
@@ -45,7 +47,6 @@ pub struct Interpreted {
 struct State {
     session: Session,
     handles: Option<Handles>,
-    limits: StoreLimits,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -99,11 +100,8 @@ impl Engine for Interpreter {
         limits: &RunLimits,
     ) -> Result<Run, HostAbort> {
         let session = Session::new(host, limits);
-        // The limits of the instrumented module are checked before these, so that only a growth
-        // that this machine cannot provide fails here.
-        let limits = StoreLimitsBuilder::new().trap_on_grow_failure(true).build();
-        let mut store = Store::new(&self.engine, State { session, handles: None, limits });
-        store.limiter(|state| &mut state.limits);
+        let mut store = Store::new(&self.engine, State { session, handles: None });
+        store.limiter(|state| state);
         let instance = self
             .linker
             .instantiate_and_start(&mut store, &module.module)
@@ -234,6 +232,47 @@ fn host_call(
 }
 
 impl wasmi::errors::HostError for Stop {}
+
+impl ResourceLimiter for State {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        Ok(maximum.is_none_or(|maximum| desired <= maximum))
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> Result<bool, LimiterError> {
+        Ok(maximum.is_none_or(|maximum| desired <= maximum))
+    }
+
+    // Only a growth that was permitted above fails here, which is this machine's fault.
+    fn memory_grow_failed(&mut self, _error: &MemoryError) -> Result<(), LimiterError> {
+        Err(LimiterError::ResourceLimiterDeniedAllocation)
+    }
+
+    fn table_grow_failed(&mut self, _error: &TableError) -> Result<(), LimiterError> {
+        Err(LimiterError::ResourceLimiterDeniedAllocation)
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        bounds::TABLES_MAX as usize
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+}
 
 /// Tells how a guest ended from the engine's error, or that this machine failed.
 fn classify(error: &Error) -> Result<Stop, HostAbort> {

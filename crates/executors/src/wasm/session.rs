@@ -100,10 +100,12 @@ impl Session {
     ) -> Result<Closed, HostAbort> {
         let left = self.reserve.saturating_add(held);
         let exit = match ended {
+            Err(Stop::Abort(abort)) => return Err(abort),
+            // The last path to the end is charged, but not tested.
+            _ if left < 0 => Exit::Trap(TrapKind::OutOfFuel),
             Ok(()) => Exit::Code(0),
             Err(Stop::Exit(code)) => Exit::Code(code),
             Err(Stop::Trap(kind)) => Exit::Trap(kind),
-            Err(Stop::Abort(abort)) => return Err(abort),
         };
         let fuel_used = u64::try_from(self.limit.saturating_sub(left.max(0))).unwrap_or(0);
         Ok(Closed { exit, fuel_used, trace_root: self.meter.trace.finish(exit, left, end) })

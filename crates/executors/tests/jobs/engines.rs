@@ -55,11 +55,12 @@ pub(crate) fn text(outcome: &Outcome, path: &str) -> String {
     String::from_utf8(content_of(&outcome.manifest, &outcome.contents, path)).unwrap()
 }
 
-/// Returns what is pinned of an outcome: its fuel, and short forms of usage and trace.
-pub(crate) fn pin(outcome: &Outcome) -> String {
-    let usage = outcome.usage.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    let usage: String = usage;
-    format!("usage {usage} trace {}", outcome.trace_root)
+/// Asserts that an outcome has the usage and the trace root that every build of this crate gives,
+/// on every machine.
+pub(crate) fn assert_pinned(outcome: &Outcome, usage: &str, trace_root: &str) {
+    let found: String = outcome.usage.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    println!("usage {found}, trace root {}", outcome.trace_root);
+    assert_eq!((found.as_str(), outcome.trace_root.to_string().as_str()), (usage, trace_root));
 }
 
 /// Returns the root of the repository.

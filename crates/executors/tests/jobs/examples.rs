@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use classes::job::Exit;
 
-use crate::engines::{house, on_both, pin, script, text};
+use crate::engines::{assert_pinned, house, on_both, script, text};
 use crate::work::{Work, content_of};
 
 fn example(name: &str) -> Vec<u8> {
@@ -62,7 +62,11 @@ fn hello_says_what_it_is_given() {
     assert_eq!(text(&outcome, "stdout"), report);
     assert_eq!(text(&outcome, "out/hello.txt"), report);
     assert_eq!(outcome.manifest.entries().len(), 3);
-    assert_eq!(pin(&outcome), "");
+    assert_pinned(
+        &outcome,
+        "ea8801000000000000030000004faa39920a820691484f25822a83dfc04c6913a1a39097e5e699c52a30f8b8bb",
+        "b6bf67bd540509d634c554e2783a17563dc329133ce0909997167b5c3ac9ffde",
+    );
 }
 
 #[test]
@@ -73,7 +77,11 @@ fn sha256_hashes() {
         text(&outcome, "stdout"),
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  -\n"
     );
-    assert_eq!(pin(&outcome), "");
+    assert_pinned(
+        &outcome,
+        "22bf0100000000000000000000e44f1e25ebdffc1963cfe266cd09c5ffc24f19656e48c6e04375ea15bee3e849",
+        "e3f8b58005bf3ec35bb953b362ea1940d317a7d89348ad56ac30158e59a88a22",
+    );
 }
 
 #[test]
@@ -85,5 +93,9 @@ fn a_tile_of_the_scene_is_the_same_everywhere() {
     assert_eq!(outcome.usage.exit, Exit::Code(0), "{}", text(&outcome, "stderr"));
     let tile = content_of(&outcome.manifest, &outcome.contents, "out/tile.ppm");
     assert!(tile.starts_with(b"P6\n"));
-    assert_eq!(pin(&outcome), "");
+    assert_pinned(
+        &outcome,
+        "4225aa010000000000000000006095da53e6d848a179ef9eb335c05f5f59ea866279bb0ff4694626ccbdf18243",
+        "44c468f72e8c8bdfed1130ccb05aefd774965d5d6b6e4d7f32ede2357928833b",
+    );
 }

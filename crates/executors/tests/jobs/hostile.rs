@@ -31,7 +31,7 @@ fn exit_of_trap(text: &str) -> Exit {
 
 fn limited(work: Work) -> Work {
     let mut work = work;
-    work.spec.limits.fuel = 100_000_000;
+    work.spec.limits.fuel = 20_000_000;
     work.spec.limits.memory_pages = 256;
     work.spec.limits.output_bytes = 1 << 20;
     work

@@ -36,8 +36,8 @@ pub(super) struct Metering {
 #[derive(Debug)]
 pub(super) struct Emitted {
     pub(super) function: Function,
-    /// The offsets of the tests, for branch hints.
-    pub(super) tests: Vec<u32>,
+    /// The offsets of the added branches and whether each is taken as a rule.
+    pub(super) hints: Vec<(u32, bool)>,
 }
 
 /// Writes the function whose locals number `locals` (with parameters) and whose results fit
@@ -63,7 +63,7 @@ where
     let mut emitter = Emitter {
         metering,
         code: Vec::with_capacity(body.as_bytes().len() * 2),
-        tests: Vec::new(),
+        hints: Vec::new(),
         locals,
         scratch: Vec::new(),
         cached: None,
@@ -99,9 +99,10 @@ where
     declared.extend(emitter.scratch.iter().map(|(ty, _)| (1, *ty)));
     let mut function = Function::new(declared);
     let header = u32::try_from(function.byte_len()).unwrap_or(u32::MAX);
-    let tests = emitter.tests.iter().map(|offset| offset.saturating_add(header)).collect();
+    let shifted = |(offset, taken): &(u32, bool)| (offset.saturating_add(header), *taken);
+    let hints = emitter.hints.iter().map(shifted).collect();
     function.raw(emitter.code);
-    Ok(Emitted { function, tests })
+    Ok(Emitted { function, hints })
 }
 
 /// What the emitter must know of a function's type.
@@ -116,7 +117,7 @@ pub(super) struct Signature {
 struct Emitter {
     metering: Metering,
     code: Vec<u8>,
-    tests: Vec<u32>,
+    hints: Vec<(u32, bool)>,
     locals: u32,
     scratch: Vec<(ValType, u8)>,
     /// The local that caches the fuel.
@@ -219,10 +220,15 @@ impl Emitter {
 
     fn refill_if_negative(&mut self) {
         self.put_all(&[I::I64Const(0), I::I64LtS]);
-        self.tests.push(u32::try_from(self.code.len()).unwrap_or(u32::MAX));
+        self.hint(false);
         self.put_all(&[I::If(BlockType::Empty), I::Call(self.metering.refill)]);
         self.reload();
         self.put(&I::End);
+    }
+
+    /// Says of the branch that is put next whether it is taken as a rule.
+    fn hint(&mut self, taken: bool) {
+        self.hints.push((u32::try_from(self.code.len()).unwrap_or(u32::MAX), taken));
     }
 
     fn operator<R: Reencode>(
@@ -319,18 +325,24 @@ impl Emitter {
                 (ValType::V128, I::V128Const(lanes.cast_signed()), I::F64x2Eq)
             }
         };
-        let choose = if ty == ValType::V128 { I::V128Bitselect } else { I::Select };
         let value = self.scratch(ty, 0);
-        self.put_all(&[I::LocalTee(value), canonical, I::LocalGet(value), I::LocalGet(value)]);
-        self.put_all(&[ordered, choose]);
+        if ty == ValType::V128 {
+            self.put_all(&[I::LocalTee(value), canonical, I::LocalGet(value), I::LocalGet(value)]);
+            self.put_all(&[ordered, I::V128Bitselect]);
+            return;
+        }
+        self.put_all(&[I::LocalTee(value), I::LocalGet(value), ordered]);
+        self.hint(true);
+        self.put_all(&[I::If(BlockType::Empty), I::Else, canonical, I::LocalSet(value), I::End]);
+        self.put(&I::LocalGet(value));
     }
 }
 
-/// Names a branch-hint section entry for each test of a function: never taken.
-pub(super) fn hints(tests: &[u32]) -> Vec<wasm_encoder::BranchHint> {
-    let hint = |offset: &u32| wasm_encoder::BranchHint {
+/// Names the branch hints of a function.
+pub(super) fn hints(branches: &[(u32, bool)]) -> Vec<wasm_encoder::BranchHint> {
+    let hint = |(offset, taken): &(u32, bool)| wasm_encoder::BranchHint {
         branch_func_offset: *offset,
-        branch_hint_value: 0,
+        branch_hint_value: u32::from(*taken),
     };
-    tests.iter().map(hint).collect()
+    branches.iter().map(hint).collect()
 }

@@ -228,8 +228,8 @@ impl Sections {
         let bytes = emitted.function.byte_len();
         let limit = bounds::INSTRUMENTED_FUNCTION_BYTES_MAX;
         ModuleError::check("bytes of an instrumented function", bytes, limit)?;
-        if !emitted.tests.is_empty() {
-            self.hints.function_hints(index + 1, hints(&emitted.tests));
+        if !emitted.hints.is_empty() {
+            self.hints.function_hints(index + 1, hints(&emitted.hints));
         }
         self.code.function(&emitted.function);
         Ok(())

@@ -30,15 +30,18 @@ fn a_module_above_64_mib() {
 }
 
 #[test]
-fn every_truncation_is_an_error() {
+fn every_truncation_that_loses_more_than_names_is_an_error() {
     let whole = module(
         "(data $d \"abc\") (table funcref (elem $f)) (global (mut i32) (i32.const 1))
          (func $f (param i32) (result i32) (loop $l (br_if $l (local.get 0))) (local.get 0))",
         "(memory.init $d (i32.const 0) (i32.const 0) (call $f (i32.const 0)))",
     );
-    assert!(instrument(&whole, &LIMITS).is_ok());
+    let instrumented = instrument(&whole, &LIMITS).unwrap();
     for length in 0..whole.len() {
-        assert!(instrument(&whole[..length], &LIMITS).is_err(), "{length}");
+        // What stands behind the last needed section are names only.
+        if let Ok(cut) = instrument(&whole[..length], &LIMITS) {
+            assert!(length > whole.len() / 2 && cut == instrumented, "{length}");
+        }
     }
 }
 

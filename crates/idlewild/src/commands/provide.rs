@@ -1,0 +1,157 @@
+//! `idlewild provide`
+
+use std::time::Duration;
+
+use clap::Args;
+use provider::{Agent, Config, Status};
+use serde_json::json;
+use tokio::io::AsyncReadExt;
+use types::{Rate, Text};
+
+use super::Context;
+use crate::agent::{self, Expectation};
+use crate::failure::{Exit, Explain, Outcome};
+use crate::keyring::NewPassphrase;
+use crate::output::{Output, usd};
+use crate::parse;
+
+/// The longest that is waited for the first offer before the command says how it is doing.
+const OFFER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Sell this machine's time until Ctrl-C
+///
+/// Tests the machine, says what it may earn and what that costs, makes it a provider (with the
+/// stake that the network asks for, from the faucet where there is one), keeps an offer standing
+/// and serves what tenants order. Programs of tenants run in a process that has no key and no
+/// network. Killed at any time, it goes on where it was when it is started again.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Jobs at the same time [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4_096))]
+    slots: Option<u16>,
+
+    /// The price: micro-USD for a million Mfuel
+    #[arg(long, value_name = "RATE", value_parser = parse::count, default_value = "5000")]
+    price: u64,
+
+    /// Where this machine is, such as `eu`; tenants may ask for it
+    #[arg(long, value_name = "NAME")]
+    region: Option<String>,
+
+    /// The most memory of one job [default: three quarters of the machine's over all slots]
+    #[arg(long, value_name = "SIZE", value_parser = parse::size)]
+    memory: Option<u64>,
+
+    /// Keep a key that has to be made without a passphrase
+    #[arg(long)]
+    no_passphrase: bool,
+
+    /// End when standard input ends
+    #[arg(long, hide = true)]
+    tied: bool,
+}
+
+impl Arguments {
+    fn apply(&self, config: Config) -> Outcome<Config> {
+        let region = self.region.clone().map(Text::new).transpose();
+        let region = region.because("--region is at most 16 bytes").or_exit(Exit::Usage)?;
+        let price = Rate::new(self.price).because("--price is too high").or_exit(Exit::Usage)?;
+        let mib = |bytes| u32::try_from(bytes >> 20).unwrap_or(u32::MAX);
+        let job_memory_mib = self.memory.map(mib);
+        let config = Config { region, price, job_memory_mib, ..config };
+        config.validate().or_exit(Exit::Usage)?;
+        Ok(config)
+    }
+}
+
+pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> {
+    let settings = &context.settings;
+    let keyring = context.keyring()?;
+    let network = context.network().await?;
+    let parameters = network.client.parameters().await?;
+    let config = agent::config(&network, &settings.data, &parameters, arguments.slots);
+    let config = arguments.apply(config)?;
+    let passphrase =
+        if arguments.no_passphrase { NewPassphrase::None } else { NewPassphrase::Wanted };
+    let account = keyring.load_or_make(&settings.key, passphrase)?;
+    let view = network.client.account(account.address()).await?;
+    agent::check_funds(&view, &config, &parameters, network.status.token)?;
+
+    let output = context.output;
+    output.say("testing this machine …");
+    let rate = config.price;
+    let agent = tokio::select! {
+        agent = agent::start(config, &keyring, &settings.key, account) => agent?,
+        () = end_asked(arguments.tied) => return Ok(0),
+    };
+    let expectation = Expectation::of(&agent, rate, parameters)?;
+    output.say(&expectation);
+    let end = serve(output, &agent, arguments.tied).await;
+    let status = agent.status().borrow().clone();
+    output.say("stopping: jobs under way may end …");
+    agent.stop().await;
+    let earned = status.earned_pending.saturating_plus(status.earned_released);
+    let text = format!("{} jobs done, {} earned\n", status.done, usd(earned));
+    let value = json!({ "expected": expectation.to_json(), "status": status });
+    context.output.show(text, &value)?;
+    end.map(|()| 0)
+}
+
+/// Reports on the agent until it is to end.
+async fn serve(output: Output, agent: &Agent, tied: bool) -> Outcome<()> {
+    let mut status = agent.status();
+    let provider = agent.provider();
+    let offered = async { status.wait_for(|status| status.offers > 0).await.is_ok() };
+    tokio::select! {
+        offered = tokio::time::timeout(OFFER_TIMEOUT, offered) => match offered {
+            Ok(_) => output.say(format_args!("selling as {provider}; Ctrl-C stops")),
+            Err(_) => output.warn("the offer does not stand yet; still trying"),
+        },
+        () = end_asked(tied) => return Ok(()),
+    }
+    tokio::select! {
+        () = report(output, agent.status()) => Ok(()),
+        () = end_asked(tied) => Ok(()),
+    }
+}
+
+/// Says what changes: jobs that are done, and what is wrong. Ends with the agent.
+async fn report(output: Output, mut status: tokio::sync::watch::Receiver<Status>) {
+    let mut last = status.borrow().clone();
+    while status.changed().await.is_ok() {
+        let now = status.borrow_and_update().clone();
+        if now.done != last.done {
+            let earned = now.earned_pending.saturating_plus(now.earned_released);
+            output.say(format_args!(
+                "{} jobs done, {} earned, {} running",
+                now.done,
+                usd(earned),
+                now.serving
+            ));
+        }
+        match &now.problem {
+            Some(problem) if now.problem != last.problem => output.warn(problem),
+            _ => {}
+        }
+        last = now;
+    }
+}
+
+/// Waits for Ctrl-C or a request to terminate, or for the end of standard input where this process
+/// is tied to another.
+async fn end_asked(tied: bool) {
+    let mut terminate = super::termination();
+    let ended = async {
+        if !tied {
+            return std::future::pending().await;
+        }
+        let mut byte = [0];
+        // Whatever comes is ignored; an error is as good as the end.
+        while matches!(tokio::io::stdin().read(&mut byte).await, Ok(count) if count > 0) {}
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = &mut terminate => {}
+        () = ended => {}
+    }
+}

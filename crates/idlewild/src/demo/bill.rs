@@ -1,0 +1,142 @@
+//! The demo's bill: what each lease cost, proven, and that no coin was lost or made.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use types::{Address, Amount, LeaseId, LeaseState, Units};
+
+use crate::failure::{Explain, Outcome};
+use crate::local::LocalNode;
+use crate::network::Network;
+use crate::output::{count, usd};
+use crate::verify;
+
+/// What a demo cost, and whether all of it holds.
+#[derive(Debug, Default)]
+pub(crate) struct Bill {
+    /// Jobs that are done and paid.
+    pub(crate) jobs: u64,
+    /// Units that were paid.
+    pub(crate) units: Units,
+    /// What the tenant paid, audit premiums included.
+    pub(crate) paid: Amount,
+    /// The burned part of it.
+    pub(crate) burn: Amount,
+    /// The treasury's part of it.
+    pub(crate) treasury: Amount,
+    /// What each provider earned, and how many jobs it did.
+    pub(crate) earned: BTreeMap<Address, (Amount, u64)>,
+    /// Leases, those without a result included.
+    pub(crate) leases: u64,
+    /// Leases whose proof holds.
+    pub(crate) proven: u64,
+    /// What does not hold.
+    pub(crate) faults: Vec<String>,
+}
+
+impl Bill {
+    /// Checks the bundle of every lease that the tenant had, adds them up, compares the sum with
+    /// the tenant's wallet, which was `given` so much, and has the whole book recounted.
+    pub(crate) async fn draw(
+        network: &Network,
+        node: &LocalNode,
+        tenant: Address,
+        given: Amount,
+        leases: &[LeaseId],
+    ) -> Outcome<Self> {
+        let mut bill = Self::default();
+        let mut locked = Amount::ZERO;
+        for id in leases {
+            let bundle = match network.client.bundle(*id).await {
+                Err(error) if error.is_unknown() => continue,
+                bundle => bundle.because(format_args!("cannot get the proof of lease {id}"))?,
+            };
+            bill.leases += 1;
+            match verify::check(&bundle) {
+                Ok(proven) if matches!(proven.lease.state, LeaseState::Closed { .. }) => {
+                    bill.add(&proven.lease)?;
+                }
+                Ok(proven) => {
+                    bill.proven += 1;
+                    locked = locked.plus(proven.lease.escrow)?;
+                }
+                Err(refuted) => bill.faults.push(format!("lease {id}: {}", chain(&refuted))),
+            }
+        }
+        let held = network.client.account(tenant).await?.balances.usd;
+        let accounted = held.plus(locked)?.plus(bill.paid)?;
+        if accounted != given {
+            let (accounted, given) = (usd(accounted), usd(given));
+            bill.faults.push(format!("the tenant was given {given} and {accounted} are found"));
+        }
+        if let Err(imbalance) = node.recount() {
+            bill.faults.push(format!("the book does not balance: {imbalance}"));
+        }
+        Ok(bill)
+    }
+
+    fn add(&mut self, lease: &types::Lease) -> Outcome<()> {
+        let settled = &lease.settlement;
+        self.proven += 1;
+        self.jobs += u64::from(lease.receipts > 0);
+        self.units = self.units.plus(settled.units)?;
+        self.paid = self.paid.plus(settled.gross)?.plus(settled.premium)?;
+        self.burn = self.burn.plus(settled.burn)?;
+        self.treasury = self.treasury.plus(settled.treasury)?;
+        if lease.receipts > 0 {
+            let earned = self.earned.entry(lease.provider).or_default();
+            earned.0 = earned.0.plus(settled.net)?;
+            earned.1 += 1;
+        }
+        Ok(())
+    }
+
+    /// Counts it as a fault if another number of jobs was paid than done.
+    pub(crate) fn expect_jobs(&mut self, done: usize) {
+        if u64::try_from(done) != Ok(self.jobs) {
+            self.faults.push(format!("{done} jobs are done and {} are paid", self.jobs));
+        }
+    }
+
+    /// Returns the fee: what neither the providers nor the auditors get.
+    pub(crate) fn fee(&self) -> Amount {
+        self.burn.saturating_plus(self.treasury)
+    }
+
+    /// Returns whether everything holds.
+    pub(crate) fn holds(&self) -> bool {
+        self.faults.is_empty() && self.proven == self.leases
+    }
+}
+
+/// Returns an error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
+
+/// The bill for people.
+impl fmt::Display for Bill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} jobs, {} Mfuel", self.jobs, count(self.units.get()))?;
+        writeln!(f, "  paid by the tenant   {:>12}", usd(self.paid))?;
+        for (provider, (earned, jobs)) in &self.earned {
+            writeln!(f, "  {jobs:>3} jobs earned      {:>12}  {provider}", usd(*earned))?;
+        }
+        writeln!(f, "  burned               {:>12}", usd(self.burn))?;
+        writeln!(f, "  treasury             {:>12}", usd(self.treasury))?;
+        writeln!(f, "{} of {} leases proven from the genesis", self.proven, self.leases)?;
+        if self.faults.is_empty() {
+            writeln!(f, "every coin accounted for")?;
+        }
+        for fault in &self.faults {
+            writeln!(f, "WRONG: {fault}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! Has jobs run on the market and brings the results home.
+//!
+//! Each job is quoted, ordered from the best offers by name, followed until its receipt is in a
+//! block, and its result is fetched and checked against its hash. A provider that does not start,
+//! or whose lease ends without a receipt, costs time and no money: the job is placed again, with
+//! others first. Where every offer is taken, an order waits in the ledger's queue.
+//!
+//! Orders are placed one at a time, the others wait in line, so that a slot that becomes free is
+//! not asked for by all of them at once.
+
+mod content;
+mod follow;
+mod news;
+mod place;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use classes::job::{Spec, Usage};
+use futures_util::{StreamExt, stream};
+use tokio::sync::Mutex as Turn;
+use types::{
+    Action, Address, Amount, AuditTerms, Constraint, Lease, LeaseId, LeaseState, OrderId,
+    SignedReceipt,
+};
+
+pub(crate) use content::{Contents, Names, Results, upload};
+pub(crate) use place::order_terms;
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::network::Signer;
+use news::News;
+
+/// Jobs that are under way at the same time; the rest wait in line.
+const JOBS_ABREAST_MAX: usize = 64;
+
+/// Times that a job is placed before it is given up.
+const ATTEMPTS_MAX: u32 = 6;
+
+/// The longest lease that repeated attempts ask for.
+const DURATION_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// What a tenant asks of whoever runs its jobs.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    /// What an offer's claims must satisfy.
+    pub(crate) constraint: Constraint,
+    /// The most that one job may cost.
+    pub(crate) max_price: Option<Amount>,
+    /// How the work is checked.
+    pub(crate) audit: AuditTerms,
+    /// How long a lease may run before the job is placed again.
+    pub(crate) duration: Duration,
+    /// How long an order waits for somebody who is free.
+    pub(crate) order_wait: Duration,
+    /// How long a provider may take to start before the job is placed elsewhere.
+    pub(crate) start_wait: Duration,
+}
+
+/// What happens to a job on its way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    /// A provider has it.
+    Leased(Address),
+    /// The provider serves it.
+    Started(Address),
+    /// The provider is taken to be lost; the job is placed again.
+    Lost(Address, &'static str),
+    /// Everybody is busy; its order waits.
+    Waiting,
+    /// Its receipt is in a block.
+    Done(Address),
+}
+
+/// A job that is done and paid.
+#[derive(Debug, Clone)]
+pub(crate) struct Done {
+    /// The lease, settled.
+    pub(crate) lease: Lease,
+    /// Its receipt.
+    pub(crate) receipt: SignedReceipt,
+    /// What it used and how it ended.
+    pub(crate) usage: Usage,
+    /// How often it was placed.
+    pub(crate) attempts: u32,
+}
+
+/// A tenant's jobs on their way.
+#[derive(Debug)]
+pub(crate) struct Jobs {
+    signer: Signer,
+    terms: Terms,
+    news: News,
+    turn: Turn<()>,
+    state: Mutex<State>,
+}
+
+/// What the jobs know of each other.
+#[derive(Debug, Default)]
+struct State {
+    /// Leases and orders that are not over.
+    open: BTreeMap<LeaseId, OrderId>,
+    /// Every lease that may ever have been.
+    placed: Vec<LeaseId>,
+    /// Providers that let a job down; asked last.
+    shunned: BTreeSet<Address>,
+}
+
+/// Sees each job's steps.
+pub(crate) type Watch<'a> = &'a (dyn Fn(usize, Step) + Sync);
+
+impl Jobs {
+    /// Begins to listen for what happens to the signer's leases.
+    pub(crate) async fn new(signer: Signer, terms: Terms) -> Outcome<Self> {
+        let news = News::listen(&signer).await?;
+        let (turn, state) = (Turn::default(), Mutex::default());
+        Ok(Self { signer, terms, news, turn, state })
+    }
+
+    /// Runs jobs, as many at a time as the market takes, and returns what came of each.
+    ///
+    /// # Errors
+    /// The first job that cannot be run at all; leases of the others are then still open.
+    pub(crate) async fn run_many(&self, specs: &[Spec], watch: Watch<'_>) -> Outcome<Vec<Done>> {
+        let mut running = stream::iter(specs.iter().enumerate())
+            .map(|(index, spec)| async move {
+                let step = |step| watch(index, step);
+                self.run_one(index, spec, &step).await.map(|done| (index, done))
+            })
+            .buffer_unordered(JOBS_ABREAST_MAX);
+        let mut done: BTreeMap<usize, Done> = BTreeMap::new();
+        while let Some(result) = running.next().await {
+            let (index, job) = result?;
+            done.insert(index, job);
+        }
+        Ok(done.into_values().collect())
+    }
+
+    async fn run_one(&self, index: usize, spec: &Spec, step: &follow::Step<'_>) -> Outcome<Done> {
+        let mut duration = self.terms.duration;
+        for attempts in 1..=ATTEMPTS_MAX {
+            let order = self.place(index, spec, duration, step).await?;
+            let lease = LeaseId::from(order);
+            self.note(order);
+            match self.follow(order, step).await? {
+                follow::End::Receipt(done) => {
+                    self.state().open.remove(&lease);
+                    step(Step::Done(done.lease.provider));
+                    return Ok(Done { attempts, ..*done });
+                }
+                follow::End::Unmatched => {
+                    self.state().open.remove(&lease);
+                    return Err(Failure::new(Exit::NoProvider, "nobody was free for the job")
+                        .hint("allow more time with --wait, or come back later"));
+                }
+                follow::End::Lost { provider, why, over, too_short } => {
+                    let mut state = self.state();
+                    state.shunned.insert(provider);
+                    if over {
+                        state.open.remove(&lease);
+                    }
+                    drop(state);
+                    step(Step::Lost(provider, why));
+                    if too_short {
+                        duration = duration.saturating_mul(2).min(DURATION_MAX);
+                    }
+                }
+            }
+        }
+        let text = format!("no provider finished the job in {ATTEMPTS_MAX} attempts");
+        Err(Failure::new(Exit::NoProvider, text)
+            .hint("allow more time with --timeout, or choose providers with --require"))
+    }
+
+    fn note(&self, order: OrderId) {
+        let lease = LeaseId::from(order);
+        let mut state = self.state();
+        state.open.insert(lease, order);
+        state.placed.push(lease);
+    }
+
+    /// Returns the leases of all orders so far, those that came to nothing included.
+    pub(crate) fn placed(&self) -> Vec<LeaseId> {
+        self.state().placed.clone()
+    }
+
+    /// Closes what is still open: at the end, or when the tenant wants no more of it.
+    pub(crate) async fn close(&self) {
+        let open: Vec<(LeaseId, OrderId)> =
+            self.state().open.iter().map(|(lease, order)| (*lease, *order)).collect();
+        let mut actions = Vec::with_capacity(open.len());
+        for (lease, order) in open {
+            match self.signer.client.lease(lease).await {
+                Ok(view) if matches!(view.lease.state, LeaseState::Closed { .. }) => {}
+                Ok(_) => actions.push(Action::Close { lease }),
+                Err(_) => actions.push(Action::CancelOrder { order }),
+            }
+        }
+        // What the ledger refuses is over already; what a lost node misses lapses by itself.
+        let _ = self.signer.submitter.submit_all(actions).await;
+        self.state().open.clear();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fetches what a job wrote.
+    ///
+    /// # Errors
+    /// When the node does not have it, or has something else.
+    pub(crate) async fn results(&self, done: &Done) -> Outcome<Results> {
+        content::results(&self.signer, done).await
+    }
+
+    /// Fetches the files of `/out` into the directory `to`, which must not hold any of them.
+    ///
+    /// # Errors
+    /// When the node does not have them, or they cannot be written.
+    pub(crate) async fn save(&self, done: &Done, results: &Results, to: &Path) -> Outcome<u64> {
+        content::save(&self.signer, done.lease.id, results, to).await
+    }
+}

@@ -1,0 +1,250 @@
+//! From a specification to an order that somebody takes.
+
+use std::time::{Duration, Instant};
+
+use api::{Quote, QuotedOffer, SubmitError};
+use classes::job::Spec;
+use types::{
+    Action, Amount, Blob, Encode, List, OfferId, OrderId, OrderTerms, Reject,
+    limits::ORDER_OFFERS_MAX,
+};
+
+use super::{Jobs, Step, Terms, follow};
+use crate::failure::{Exit, Explain, Failure, Outcome};
+use crate::network::Signer;
+use crate::output::usd;
+
+/// How long somebody who waits for a free slot looks by itself before its order joins the
+/// ledger's queue.
+const LOOK_MAX: Duration = Duration::from_secs(2);
+
+/// The longest wait between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Offers that are looked at to find out what an open order may have to pay.
+const OFFERS_SAMPLED: usize = 200;
+
+/// Returns an order for a job that names these offers.
+pub(crate) fn order_terms(
+    spec: &Spec,
+    terms: &Terms,
+    duration: Duration,
+    budget: Amount,
+    offers: Vec<OfferId>,
+) -> Outcome<OrderTerms> {
+    let spec = Blob::new(spec.to_bytes()).map_err(|_| {
+        Failure::usage("arguments and environment together are too long for an order")
+            .hint("put them into a file of --input")
+    })?;
+    let ms = |length: Duration| {
+        types::Duration::from_ms(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
+    };
+    Ok(OrderTerms {
+        class: classes::job::ID,
+        spec,
+        constraint: terms.constraint.clone(),
+        budget,
+        offers: List::new(offers).expect("at most as many offers as an order may name"),
+        audit: terms.audit,
+        duration: ms(duration),
+        expires: api::now().after(ms(terms.order_wait.max(Duration::from_secs(1)))),
+    })
+}
+
+/// What became of an attempt to place an order.
+enum Placed {
+    /// It is leased.
+    Leased(OrderId),
+    /// Nobody took it, but somebody may soon.
+    Busy,
+}
+
+impl Jobs {
+    /// Places an order for a job; it is leased, or waits in the ledger's queue.
+    pub(super) async fn place(
+        &self,
+        index: usize,
+        spec: &Spec,
+        duration: Duration,
+        step: &follow::Step<'_>,
+    ) -> Outcome<OrderId> {
+        let _turn = self.turn.lock().await;
+        let mut news = self.news.subscribe();
+        let began = Instant::now();
+        let mut told = false;
+        loop {
+            match self.take(index, spec, duration).await? {
+                Placed::Leased(order) => return Ok(order),
+                Placed::Busy if began.elapsed() >= LOOK_MAX.min(self.terms.order_wait) => {
+                    return self.queue(spec, duration).await;
+                }
+                Placed::Busy => {}
+            }
+            if !told {
+                step(Step::Waiting);
+                told = true;
+            }
+            news.wait(LOOK_EVERY, |_| true).await;
+        }
+    }
+
+    /// Orders from the offers that a fresh quote names.
+    async fn take(&self, index: usize, spec: &Spec, duration: Duration) -> Outcome<Placed> {
+        let most = self.terms.max_price.unwrap_or(Amount::MAX);
+        let asked = order_terms(spec, &self.terms, duration, most, Vec::new())?;
+        let quote = self.signer.client.quote(&asked).await.because("cannot get a quote")?;
+        let offers = self.ranked(index, &quote);
+        let Some(budget) = offers.iter().map(|offer| total(offer)).max() else {
+            self.is_anybody_busy(&quote).await?;
+            return Ok(Placed::Busy);
+        };
+        let names = offers.iter().map(|offer| offer.offer).collect();
+        let terms = order_terms(spec, &self.terms, duration, budget.min(most), names)?;
+        match self.signer.submitter.submit(Action::PlaceOrder(Box::new(terms))).await {
+            Ok(accepted) => Ok(Placed::Leased(OrderId::from(accepted.id))),
+            Err(error) if error.reject() == Some(Reject::OrderUnmatched) => Ok(Placed::Busy),
+            Err(error) => Err(self.refused(error, budget).await),
+        }
+    }
+
+    /// Returns the offers to name: those of providers that let no job down if there are any; and
+    /// among equally cheap ones, another first for each job.
+    fn ranked<'q>(&self, index: usize, quote: &'q Quote) -> Vec<&'q QuotedOffer> {
+        let state = self.state();
+        let (mut offers, shunned): (Vec<_>, Vec<_>) =
+            quote.offers.iter().partition(|offer| !state.shunned.contains(&offer.provider));
+        if offers.is_empty() {
+            offers = shunned;
+        }
+        offers.truncate(ORDER_OFFERS_MAX);
+        spread(&mut offers, index);
+        offers
+    }
+
+    /// Returns quietly if some offer is full, so that waiting makes sense.
+    async fn is_anybody_busy(&self, quote: &Quote) -> Outcome<()> {
+        let class = classes::job::ID;
+        let page = self.signer.client.offers(class, None, Some(OFFERS_SAMPLED)).await?;
+        if page.items.iter().any(|view| view.leased >= view.offer.terms.slots) {
+            return Ok(());
+        }
+        Err(nobody(quote))
+    }
+
+    /// Places an order that names no offers and waits in the ledger for one.
+    async fn queue(&self, spec: &Spec, duration: Duration) -> Outcome<OrderId> {
+        let budget = self.open_budget(spec).await?;
+        let terms = order_terms(spec, &self.terms, duration, budget, Vec::new())?;
+        match self.signer.submitter.submit(Action::PlaceOrder(Box::new(terms))).await {
+            Ok(accepted) => Ok(OrderId::from(accepted.id)),
+            Err(error) => Err(self.refused(error, budget).await),
+        }
+    }
+
+    /// Returns what the dearest of the standing offers would take.
+    async fn open_budget(&self, spec: &Spec) -> Outcome<Amount> {
+        if let Some(most) = self.terms.max_price {
+            return Ok(most);
+        }
+        let units = classes::job::units_of_fuel(spec.limits.fuel);
+        let class = classes::job::ID;
+        let page = self.signer.client.offers(class, None, Some(OFFERS_SAMPLED)).await?;
+        let price = |view: &api::OfferView| {
+            let terms = &view.offer.terms;
+            let price = terms.rate.cost(units).ok()?.max(terms.minimum);
+            price.plus(self.terms.audit.premium(price).ok()?).ok()
+        };
+        let dearest = page.items.iter().filter_map(price).max();
+        dearest.ok_or_else(|| Failure::new(Exit::NoProvider, "nobody offers to run jobs"))
+    }
+
+    async fn refused(&self, error: SubmitError, budget: Amount) -> Failure {
+        let funds = error.reject();
+        let failure = Failure::from(error).context("the order was refused");
+        match funds {
+            Some(Reject::FundsShort | Reject::AccountUnknown) => {
+                short_of_funds(&self.signer, budget).await
+            }
+            Some(Reject::OrderBudget) => failure.hint("--max-price is below what anything costs"),
+            _ => failure,
+        }
+    }
+}
+
+/// Returns the failure of a tenant that cannot pay.
+async fn short_of_funds(signer: &Signer, budget: Amount) -> Failure {
+    let address = signer.address();
+    let held = match signer.client.account(address).await {
+        Ok(view) => view.balances.usd,
+        Err(error) => return error.into(),
+    };
+    let text = format!("a job may cost up to {} and {address} holds {}", usd(budget), usd(held));
+    Failure::new(Exit::Refused, text)
+        .hint("get funds (`idlewild wallet` says how), or lower the bound on the work with --fuel")
+}
+
+/// Returns the failure of an order that nobody can serve.
+fn nobody(quote: &Quote) -> Failure {
+    if quote.examined == 0 {
+        return Failure::new(Exit::NoProvider, "nobody offers to run jobs on this network")
+            .hint("offer this machine with `idlewild provide`");
+    }
+    let mut text = format!("none of {} offers can take the job", quote.examined);
+    for exclusion in quote.excluded.iter().take(4) {
+        text.push_str(&format!("\n  {}: {}", exclusion.offers, exclusion.reason));
+    }
+    Failure::new(Exit::NoProvider, text)
+        .hint("ask for less with --require, --memory or --fuel, or pay more with --max-price")
+}
+
+fn total(offer: &QuotedOffer) -> Amount {
+    offer.price.saturating_plus(offer.premium)
+}
+
+/// Rotates the equally cheap offers at the front, so that jobs spread over them.
+fn spread(offers: &mut [&QuotedOffer], index: usize) {
+    let Some(best) = offers.first().map(|offer| total(offer)) else { return };
+    let equals = offers.iter().take_while(|offer| total(offer) == best).count();
+    if let Some(front) = offers.get_mut(..equals) {
+        front.rotate_left(index % equals);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{Address, PublicKey};
+
+    use super::*;
+
+    fn offer(number: u8, price: u64) -> QuotedOffer {
+        QuotedOffer {
+            offer: OfferId::from_bytes([number; 32]),
+            provider: Address::new(PublicKey::from_bytes([number; 32])),
+            rate: types::Rate::default(),
+            price: Amount::new(price).unwrap(),
+            premium: Amount::ZERO,
+        }
+    }
+
+    #[test]
+    fn equally_cheap_offers_take_turns() {
+        let offers = [offer(1, 5), offer(2, 5), offer(3, 5), offer(4, 9)];
+        let order = |index| {
+            let mut ranked: Vec<&QuotedOffer> = offers.iter().collect();
+            spread(&mut ranked, index);
+            ranked.iter().map(|offer| offer.offer.as_bytes()[0]).collect::<Vec<_>>()
+        };
+        assert_eq!(order(0), [1, 2, 3, 4]);
+        assert_eq!(order(1), [2, 3, 1, 4]);
+        assert_eq!(order(5), [3, 1, 2, 4]);
+    }
+
+    #[test]
+    fn nobody_says_why() {
+        let excluded = vec![api::Exclusion { reason: "it is too small".to_owned(), offers: 3 }];
+        let failure = nobody(&Quote { offers: Vec::new(), excluded, examined: 3 });
+        assert_eq!(failure.code(), 5);
+        assert!(failure.to_string().contains("none of 3 offers"), "{failure}");
+        assert!(failure.to_string().contains("3: it is too small"), "{failure}");
+    }
+}

@@ -1,0 +1,194 @@
+//! The keys of this data directory, and the passphrases that open them.
+//!
+//! A passphrase comes from `IDLEWILD_PASSPHRASE`, or is asked for where there is a terminal. A
+//! key that is made where there is neither has none, and that is said.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use provider::keystore::{
+    KeyEntry, KeyName, Keystore, KeystoreError, PASSPHRASE_VARIABLE, Passphrase, Protection, Words,
+    generate,
+};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use types::SecretKey;
+
+use crate::config::Settings;
+use crate::failure::{Explain, Failure, Outcome};
+use crate::output::Output;
+
+/// The most bytes of a line that is asked for.
+const LINE_BYTES_MAX: u64 = 4_096;
+
+/// The keys of a data directory.
+#[derive(Debug)]
+pub(crate) struct Keyring {
+    store: Keystore,
+    output: Output,
+}
+
+impl Keyring {
+    /// Opens the keys of the data directory.
+    pub(crate) fn open(settings: &Settings, output: Output) -> Outcome<Self> {
+        let store = Keystore::open(settings.data.join("keys")).map_err(explain)?;
+        Ok(Self { store, output })
+    }
+
+    /// Opens the key of that name.
+    pub(crate) fn load(&self, name: &str) -> Outcome<SecretKey> {
+        let name = key_name(name)?;
+        self.store.load(&name, ask).map_err(|error| match error {
+            KeystoreError::Unknown(name) => Failure::new(
+                crate::failure::Exit::Failed,
+                format_args!("there is no key named {name}"),
+            )
+            .hint("make one with `idlewild keys new`, or join a network: `idlewild join URL`"),
+            error => explain(error),
+        })
+    }
+
+    /// Opens the key of that name, or makes it.
+    pub(crate) fn load_or_make(&self, name: &str, passphrase: NewPassphrase) -> Outcome<SecretKey> {
+        let name = key_name(name)?;
+        match self.store.load(&name, ask) {
+            Err(KeystoreError::Unknown(name)) => {
+                let key = generate().map_err(explain)?;
+                let entry = self.make(&name, &key, passphrase)?;
+                self.output.say(format_args!("made key {name}: {}", entry.address));
+                Ok(key)
+            }
+            result => result.map_err(explain),
+        }
+    }
+
+    /// Stores a new key under a name that is free.
+    pub(crate) fn make(
+        &self,
+        name: &KeyName,
+        key: &SecretKey,
+        passphrase: NewPassphrase,
+    ) -> Outcome<KeyEntry> {
+        if self.store.entry(name).is_ok() {
+            return Err(explain(KeystoreError::Exists(name.clone())));
+        }
+        let entry = self.store.create(name, key, &passphrase.choose()?).map_err(explain)?;
+        if entry.protection == Protection::None && passphrase == NewPassphrase::Wanted {
+            self.output.warn(format_args!(
+                "key {name} has no passphrase; give it one with `idlewild keys protect {name}`"
+            ));
+        }
+        Ok(entry)
+    }
+
+    /// Gives a key another passphrase.
+    pub(crate) fn protect(&self, name: &str, passphrase: NewPassphrase) -> Outcome<KeyEntry> {
+        let name = key_name(name)?;
+        let chosen = passphrase.choose_anew()?;
+        self.store.protect(&name, ask, &chosen).map_err(explain)
+    }
+
+    /// Returns what is known of a key without opening it.
+    pub(crate) fn entry(&self, name: &str) -> Outcome<KeyEntry> {
+        self.store.entry(&key_name(name)?).map_err(explain)
+    }
+
+    /// Returns all keys.
+    pub(crate) fn list(&self) -> Outcome<Vec<KeyEntry>> {
+        self.store.list().map_err(explain)
+    }
+}
+
+/// Whether a new key is to have a passphrase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NewPassphrase {
+    /// From the environment or the terminal, if there is either.
+    Wanted,
+    /// None: the key is for a network on this machine, or its owner says so.
+    None,
+}
+
+impl NewPassphrase {
+    fn choose(self) -> Outcome<Passphrase> {
+        if self == Self::None {
+            return Ok(Passphrase::none());
+        }
+        match Passphrase::from_environment() {
+            Some(passphrase) => Ok(passphrase),
+            None if io::stdin().is_terminal() => ask_twice(),
+            None => Ok(Passphrase::none()),
+        }
+    }
+
+    /// Chooses a passphrase while the environment may hold the old one.
+    fn choose_anew(self) -> Outcome<Passphrase> {
+        match self {
+            Self::None => Ok(Passphrase::none()),
+            Self::Wanted if io::stdin().is_terminal() => ask_twice(),
+            Self::Wanted => Err(Failure::usage("a new passphrase can only be typed in a terminal")),
+        }
+    }
+}
+
+/// Takes text as the name of a key.
+pub(crate) fn key_name(text: &str) -> Outcome<KeyName> {
+    text.parse().or_exit(crate::failure::Exit::Usage)
+}
+
+/// Reads the 24 words of a key from standard input.
+pub(crate) fn read_words() -> Outcome<Words> {
+    if io::stdin().is_terminal() {
+        let _ = write!(io::stderr(), "the 24 words: ");
+    }
+    let line = read_line().because("cannot read the words")?;
+    Words::parse(&line)
+        .or_exit(crate::failure::Exit::Usage)
+        .hint("write the 24 words on one line, in their order")
+}
+
+fn explain(error: KeystoreError) -> Failure {
+    let hint = error.hint();
+    Failure::from(error).hint(hint)
+}
+
+/// Gets the passphrase of a key that has one.
+fn ask(name: &KeyName) -> io::Result<Passphrase> {
+    match Passphrase::from_environment() {
+        Some(passphrase) => Ok(passphrase),
+        None if io::stdin().is_terminal() => {
+            prompt(&format!("passphrase of key {name}: ")).map(Passphrase::new)
+        }
+        None => Err(io::Error::other(format!("{PASSPHRASE_VARIABLE} is not set"))),
+    }
+}
+
+fn ask_twice() -> Outcome<Passphrase> {
+    let first = prompt("new passphrase (empty for none): ");
+    let first = first.because("cannot ask for a passphrase")?;
+    let second = prompt("once more: ").because("cannot ask for a passphrase")?;
+    let equal = first == second;
+    // Both are wiped when they are dropped.
+    let (first, second) = (Passphrase::new(first), Passphrase::new(second));
+    drop(second);
+    if equal { Ok(first) } else { Err(Failure::usage("the two passphrases differ")) }
+}
+
+/// Asks for a line that is not shown.
+fn prompt(question: &str) -> io::Result<String> {
+    let stdin = io::stdin();
+    let shown = tcgetattr(&stdin)?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    write!(io::stderr(), "{question}")?;
+    tcsetattr(&stdin, OptionalActions::Flush, &hidden)?;
+    let line = read_line();
+    tcsetattr(&stdin, OptionalActions::Flush, &shown)?;
+    writeln!(io::stderr())?;
+    line
+}
+
+fn read_line() -> io::Result<String> {
+    let mut line = String::new();
+    io::Read::take(io::stdin().lock(), LINE_BYTES_MAX).read_line(&mut line)?;
+    let end = line.trim_end_matches(['\n', '\r']).len();
+    line.truncate(end);
+    Ok(line)
+}

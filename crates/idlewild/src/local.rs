@@ -1,0 +1,68 @@
+//! A node in this process, for a network on this machine.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use api::Client;
+use node::local::{LocalNetwork, create};
+use node::{Node, start};
+
+use crate::failure::{Explain, Outcome};
+use crate::network::Network;
+
+/// A running node.
+#[derive(Debug)]
+pub(crate) struct LocalNode {
+    node: Node,
+    url: String,
+}
+
+impl LocalNode {
+    /// Starts a node on a free port.
+    pub(crate) async fn start_anywhere(data: &Path) -> Outcome<Self> {
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::start(data, anywhere, &LocalNetwork::default()).await
+    }
+
+    /// Starts a node of the network in `data`, which is made if there is none.
+    pub(crate) async fn start(
+        data: &Path,
+        listen: SocketAddr,
+        network: &LocalNetwork,
+    ) -> Outcome<Self> {
+        let mut config = create(data, network).because("cannot make the network")?;
+        config.listen = listen;
+        let node = start(config).await.because("cannot start the node").hint(
+            "another node may use this directory or port: choose others with --data and --listen",
+        )?;
+        let url = format!("http://{}", node.address());
+        Ok(Self { node, url })
+    }
+
+    /// Returns the node's address.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Reaches the node as anybody would.
+    pub(crate) async fn network(&self) -> Outcome<Network> {
+        let client = Client::new(&self.url)?;
+        let status = client.network().await?;
+        Ok(Network { client, status })
+    }
+
+    /// Recounts the whole book.
+    pub(crate) fn recount(&self) -> Result<(), ledger::Imbalance> {
+        self.node.handle().read().ledger.recount()
+    }
+
+    /// Waits until the node has to stop, and says why.
+    pub(crate) async fn failed(&self) -> String {
+        self.node.fault().await.to_string()
+    }
+
+    /// Stops the node; what it acknowledged is on disk.
+    pub(crate) async fn stop(self) {
+        self.node.shutdown().await;
+    }
+}

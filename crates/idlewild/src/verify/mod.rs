@@ -1,0 +1,289 @@
+//! Checks a lease's bundle without asking anybody.
+//!
+//! What is trusted is the genesis alone, which names the validators. From it follows, step by
+//! step, everything that a bill says:
+//!
+//! ```text
+//! genesis ─▶ validator's signature ─▶ header ─▶ state root ─▶ rows: lease, order, receipts
+//!                    │                                          │
+//!                    └─▶ headers ─▶ transactions, signed by tenant and provider ◀─ must agree
+//! ```
+//!
+//! Then the money is computed anew from the receipt, the rate and the network's parameters, and
+//! must be what the lease's row says. Who has the program and its inputs can also run the job
+//! again: [`rerun`].
+
+mod money;
+pub(crate) mod rerun;
+
+use api::{Bundle, BundleError, Included, Row};
+use classes::Class;
+use ledger::map::ProofError;
+use ledger::{Key, verify_proof};
+use serde::Serialize;
+use thiserror::Error;
+use types::{
+    Action, Decode, DecodeError, Hash, Lease, LeaseId, LeaseState, Order, OrderId, SignedReceipt,
+    Verified,
+};
+
+pub(crate) use money::MoneyError;
+
+/// Why a bundle does not prove what it says.
+#[derive(Debug, Error)]
+pub(crate) enum Refuted {
+    /// The header is not a validator's.
+    #[error("the header of the state does not hold")]
+    Header(#[source] BundleError),
+    /// A row is not part of the state.
+    #[error("the row of the {row} is not shown to be in the state")]
+    Proof {
+        /// Which row.
+        row: &'static str,
+        /// What does not hold.
+        source: ProofError,
+    },
+    /// A row is not what it should be.
+    #[error("the row of the {row} is not one: {what}")]
+    Row {
+        /// Which row.
+        row: &'static str,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A row cannot be decoded.
+    #[error("the row of the {row} cannot be decoded")]
+    Malformed {
+        /// Which row.
+        row: &'static str,
+        /// What is wrong.
+        source: DecodeError,
+    },
+    /// Two records contradict each other.
+    #[error("{0}")]
+    Contradiction(&'static str),
+    /// A transaction is not shown to have happened.
+    #[error("a transaction does not hold")]
+    Transaction(#[source] BundleError),
+    /// A transaction that there must be is not in the bundle.
+    #[error("the transaction that {0} is missing")]
+    Missing(&'static str),
+    /// The money is not what follows from the receipt.
+    #[error("the bill is wrong")]
+    Money(#[source] MoneyError),
+}
+
+/// What a bundle proves.
+#[derive(Debug, Clone)]
+pub(crate) struct Proven {
+    /// The network, by its genesis' hash.
+    pub(crate) genesis: Hash,
+    /// The lease.
+    pub(crate) lease: Lease,
+    /// The order that it serves.
+    pub(crate) order: Order,
+    /// Its receipts.
+    pub(crate) receipts: Vec<SignedReceipt>,
+    /// What was checked, in order.
+    pub(crate) checks: Vec<Check>,
+}
+
+/// One thing that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Check {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What was found.
+    pub(crate) found: String,
+}
+
+/// Checks everything in a bundle.
+///
+/// # Errors
+/// The first thing that does not hold, as [`Refuted`].
+pub(crate) fn check(bundle: &Bundle) -> Result<Proven, Refuted> {
+    let genesis = bundle.genesis.hash();
+    let mut checks = Vec::new();
+    let mut note = |name, found: String| checks.push(Check { name, found });
+
+    bundle.verify_header().map_err(Refuted::Header)?;
+    let header = &bundle.header.header;
+    note("header", format!("block {} is signed by a validator of {genesis}", header.height));
+
+    let rows = Rows::read(bundle)?;
+    note(
+        "inclusion",
+        format!("{} rows are in the state {}", 2 + rows.receipts.len(), header.state),
+    );
+    let Rows { lease, order, receipts } = rows;
+
+    let class = classes::find(lease.class)
+        .ok_or(Refuted::Contradiction("the lease is of a class that this program does not know"))?;
+    agree(class, &lease, &order)?;
+    note("lease", format!("it serves order {} within its terms", order.id));
+
+    follow(class, &genesis, &lease, &order, &receipts)?;
+    note(
+        "receipts",
+        match receipts.len() {
+            0 => "none, and none is counted".to_owned(),
+            count => format!("{count} signed by the node key {}", lease.node_key),
+        },
+    );
+
+    let transactions = happened(bundle, &lease, &order, &receipts)?;
+    note("transactions", format!("{transactions} signed by those they commit, in signed blocks"));
+
+    let split =
+        money::check(&lease, receipts.len(), &bundle.genesis.parameters).map_err(Refuted::Money)?;
+    note("money", split);
+    Ok(Proven { genesis, lease, order, receipts, checks })
+}
+
+/// The rows of the state that a bundle shows.
+struct Rows {
+    lease: Lease,
+    order: Order,
+    receipts: Vec<SignedReceipt>,
+}
+
+impl Rows {
+    fn read(bundle: &Bundle) -> Result<Self, Refuted> {
+        let root = &bundle.header.header.state;
+        let lease: Lease = shown(root, "lease", &Key::Lease(bundle.id), &bundle.lease)?;
+        if lease.id != bundle.id {
+            return Err(Refuted::Contradiction("the row of the lease is another lease's"));
+        }
+        let order: Order = shown(root, "order", &Key::Order(lease.order), &bundle.order)?;
+        if usize::try_from(lease.receipts) != Ok(bundle.receipts.len()) {
+            return Err(Refuted::Contradiction("the lease counts another number of receipts"));
+        }
+        let receipts = (1..=lease.receipts)
+            .zip(&bundle.receipts)
+            .map(|(sequence, row)| shown(root, "receipt", &Key::Receipt(lease.id, sequence), row))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { lease, order, receipts })
+    }
+}
+
+/// Returns what a row holds, once the proof shows that the state has it under `key`.
+fn shown<T: Decode>(root: &Hash, name: &'static str, key: &Key, row: &Row) -> Result<T, Refuted> {
+    let wrong = |what| Refuted::Row { row: name, what };
+    let bytes = row.parts().ok_or_else(|| wrong("it is not written in hexadecimal"))?;
+    if bytes.key != key.to_bytes().as_slice() {
+        return Err(wrong("it stands under another key"));
+    }
+    let found = verify_proof(root, key, &bytes.proof);
+    let found = found.map_err(|source| Refuted::Proof { row: name, source })?;
+    let found = found.ok_or_else(|| wrong("the proof shows that it does not exist"))?;
+    if bytes.value.as_ref() != Some(&found) {
+        return Err(wrong("the proof shows another value"));
+    }
+    T::from_bytes(&found).map_err(|source| Refuted::Malformed { row: name, source })
+}
+
+/// Checks that a lease is one that its order can have led to.
+fn agree(class: &dyn Class, lease: &Lease, order: &Order) -> Result<(), Refuted> {
+    let units_max = class.units_max(order.terms.spec.as_slice()).ok();
+    let agreements = [
+        (order.id == lease.order, "the row of the order is another order's"),
+        (LeaseId::from(order.id) == lease.id, "the lease is not the one that the order leads to"),
+        (order.tenant == lease.tenant, "lease and order have different tenants"),
+        (order.terms.class == lease.class, "lease and order are of different classes"),
+        (order.terms.audit == lease.audit, "lease and order have different audit terms"),
+        (units_max == Some(lease.units_max), "the lease's most units are not the order's"),
+        (lease.escrow <= order.terms.budget, "the escrow is above the order's budget"),
+    ];
+    all(&agreements)
+}
+
+/// Checks the receipts' signatures, their order, and that the lease counts what the last says.
+fn follow(
+    class: &dyn Class,
+    genesis: &Hash,
+    lease: &Lease,
+    order: &Order,
+    receipts: &[SignedReceipt],
+) -> Result<(), Refuted> {
+    let mut last_end = None;
+    for (sequence, signed) in (1_u32..).zip(receipts) {
+        let receipt = &signed.receipt;
+        let agreements = [
+            (signed.node_key == lease.node_key, "a receipt has another key than the lease"),
+            (signed.verify(genesis).is_ok(), "a receipt's signature does not match"),
+            (receipt.lease == lease.id, "a receipt is another lease's"),
+            (receipt.sequence == sequence, "a receipt is out of its sequence"),
+            (receipt.from <= receipt.to, "a receipt's range is turned around"),
+            (last_end.is_none_or(|end| end == receipt.from), "a receipt's range does not follow"),
+        ];
+        all(&agreements)?;
+        last_end = Some(receipt.to);
+    }
+    let Some(last) = receipts.last() else { return Ok(()) };
+    let units = class.units(order.terms.spec.as_slice(), last.receipt.usage.as_slice());
+    if units.ok() != Some(lease.settlement.units) {
+        return Err(Refuted::Contradiction("the lease counts other units than its last receipt"));
+    }
+    Ok(())
+}
+
+/// Checks that the parties asked for what the rows say, and returns how many transactions that
+/// took.
+fn happened(
+    bundle: &Bundle,
+    lease: &Lease,
+    order: &Order,
+    receipts: &[SignedReceipt],
+) -> Result<usize, Refuted> {
+    let verify = |included: &Included| included.verify(&bundle.genesis);
+    let transactions: Vec<Verified> = bundle
+        .transactions
+        .iter()
+        .map(verify)
+        .collect::<Result<_, _>>()
+        .map_err(Refuted::Transaction)?;
+    let any = |wanted: &dyn Fn(&Verified) -> bool| transactions.iter().any(wanted);
+
+    let placed = any(&|verified| {
+        let transaction = verified.transaction();
+        OrderId::from(verified.id()) == order.id
+            && transaction.signer == order.tenant
+            && matches!(&transaction.action, Action::PlaceOrder(terms) if **terms == order.terms)
+    });
+    if !placed {
+        return Err(Refuted::Missing("placed the order"));
+    }
+    let by_provider = |verified: &Verified| {
+        let signer = verified.transaction().signer;
+        signer == lease.provider || *signer.key() == lease.node_key
+    };
+    let began = any(&|verified| {
+        by_provider(verified)
+            && matches!(verified.transaction().action, Action::Start { lease: id } if id == lease.id)
+    });
+    let must_have_begun = !receipts.is_empty()
+        || matches!(
+            lease.state,
+            LeaseState::Active { .. } | LeaseState::Reclaiming { .. } | LeaseState::Closing { .. }
+        );
+    if must_have_begun && !began {
+        return Err(Refuted::Missing("started the lease"));
+    }
+    for receipt in receipts {
+        let handed_in = any(&|verified| {
+            matches!(&verified.transaction().action,
+                Action::SubmitReceipt(found) if **found == *receipt)
+        });
+        if !handed_in {
+            return Err(Refuted::Missing("handed in a receipt"));
+        }
+    }
+    Ok(transactions.len())
+}
+
+fn all(agreements: &[(bool, &'static str)]) -> Result<(), Refuted> {
+    match agreements.iter().find(|(holds, _)| !holds) {
+        Some((_, otherwise)) => Err(Refuted::Contradiction(otherwise)),
+        None => Ok(()),
+    }
+}

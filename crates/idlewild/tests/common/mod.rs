@@ -1,0 +1,154 @@
+//! What the whole-system tests share: the real binary, in directories of its own.
+#![allow(dead_code, reason = "each test program uses a part of this")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Returns a file of `examples`.
+pub fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
+}
+
+/// A data directory with nothing around it that the binary could pick up.
+pub struct Home {
+    pub directory: TempDir,
+}
+
+/// How a command ended, with its output as text.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Returns the one object that `--json` prints.
+    pub fn json(&self) -> Value {
+        let mut lines = self.stdout.lines();
+        let object = serde_json::from_str(lines.next().unwrap_or_default());
+        assert_eq!(lines.next(), None, "more than one object: {self:?}");
+        object.unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Checks the exit code.
+    #[track_caller]
+    pub fn with_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+}
+
+impl Home {
+    /// Returns a path in this home.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Returns the binary with this data directory and no other settings.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_idlewild"));
+        command
+            .env_clear()
+            .env("HOME", self.directory.path())
+            .env("IDLEWILD_DATA", self.path("data"))
+            .current_dir(self.directory.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run<I: AsRef<std::ffi::OsStr>>(&self, words: impl IntoIterator<Item = I>) -> Ended {
+        ended(&self.command().args(words).output().unwrap())
+    }
+
+    /// Starts a network and waits until it is up.
+    pub fn up(self) -> Up {
+        let (child, stdout, started) = self.start_up(&["--slots", "2"]);
+        Up { home: self, child: Some(child), stdout, started }
+    }
+
+    fn start_up(&self, words: &[&str]) -> (Child, BufReader<ChildStdout>, Value) {
+        let mut child = self
+            .command()
+            .args(["up", "--json", "--port", "0"])
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let started = serde_json::from_str(&line);
+        (child, stdout, started.expect("`up` prints an object when it is up"))
+    }
+}
+
+/// Returns how a command ended.
+pub fn ended(output: &Output) -> Ended {
+    Ended {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A network that runs.
+pub struct Up {
+    pub home: Home,
+    child: Option<Child>,
+    /// Held open, since `up` would notice that nobody reads.
+    stdout: BufReader<ChildStdout>,
+    pub started: Value,
+}
+
+impl Up {
+    /// Returns the node's address.
+    pub fn url(&self) -> String {
+        self.started["url"].as_str().unwrap().to_owned()
+    }
+
+    /// Runs a command against this network.
+    pub fn run<I: AsRef<std::ffi::OsStr>>(&self, words: impl IntoIterator<Item = I>) -> Ended {
+        let mut command = self.home.command();
+        ended(&command.env("IDLEWILD_NODE", self.url()).args(words).output().unwrap())
+    }
+
+    /// Asks it to end, as a service manager does, and returns how it did.
+    pub fn end(mut self) -> (Home, i32) {
+        let mut child = self.child.take().unwrap();
+        let id = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        let status = child.wait().unwrap();
+        let home = std::mem::take(&mut self.home);
+        (home, status.code().unwrap_or(-1))
+    }
+
+    /// Kills it without warning.
+    pub fn kill(mut self) -> Home {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        std::mem::take(&mut self.home)
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

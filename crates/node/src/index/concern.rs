@@ -1,0 +1,162 @@
+//! Whom and what an event concerns.
+
+use types::{Action, Address, Event, LeaseId, OrderId, SignedTransaction};
+
+/// Returns the accounts that an event concerns, each once.
+#[must_use]
+pub fn parties(event: &Event) -> Vec<Address> {
+    let mut parties = match event {
+        Event::Transferred { from: one, to: other, .. }
+        | Event::Issued { issuer: one, to: other, .. }
+        | Event::LeaseOpened { tenant: one, provider: other, .. }
+        | Event::LeaseStarted { tenant: one, provider: other, .. }
+        | Event::LeaseReclaiming { tenant: one, provider: other, .. }
+        | Event::ReceiptAccepted { tenant: one, provider: other, .. }
+        | Event::LeaseClosing { tenant: one, provider: other, .. }
+        | Event::LeaseClosed { tenant: one, provider: other, .. } => vec![*one, *other],
+        Event::Redeemed { issuer: one, .. }
+        | Event::Registered { provider: one, .. }
+        | Event::NodeKeyRotated { provider: one, .. }
+        | Event::Staked { provider: one, .. }
+        | Event::Unstaked { provider: one, .. }
+        | Event::Unbonded { provider: one, .. }
+        | Event::Suspended { provider: one, .. }
+        | Event::OfferPosted { provider: one, .. }
+        | Event::OfferRetired { provider: one, .. }
+        | Event::OrderPlaced { tenant: one, .. }
+        | Event::OrderClosed { tenant: one, .. }
+        | Event::Released { provider: one, .. }
+        | Event::Voted { voter: one, .. } => vec![*one],
+        Event::LeaseArchived { .. }
+        | Event::EpochClosed { .. }
+        | Event::ChangeDecided { .. }
+        | Event::ChangeTookEffect { .. } => vec![],
+    };
+    parties.dedup();
+    parties
+}
+
+/// Returns the lease that an event concerns.
+#[must_use]
+pub const fn leases(event: &Event) -> Option<LeaseId> {
+    match event {
+        Event::LeaseOpened { lease, .. }
+        | Event::LeaseStarted { lease, .. }
+        | Event::LeaseReclaiming { lease, .. }
+        | Event::ReceiptAccepted { lease, .. }
+        | Event::LeaseClosing { lease, .. }
+        | Event::LeaseClosed { lease, .. }
+        | Event::Released { lease, .. }
+        | Event::LeaseArchived { lease, .. } => Some(*lease),
+        _ => None,
+    }
+}
+
+/// Returns an event's name as in its JSON, such as `lease-closed`.
+#[must_use]
+pub const fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::Transferred { .. } => "transferred",
+        Event::Issued { .. } => "issued",
+        Event::Redeemed { .. } => "redeemed",
+        Event::Registered { .. } => "registered",
+        Event::NodeKeyRotated { .. } => "node-key-rotated",
+        Event::Staked { .. } => "staked",
+        Event::Unstaked { .. } => "unstaked",
+        Event::Unbonded { .. } => "unbonded",
+        Event::Suspended { .. } => "suspended",
+        Event::OfferPosted { .. } => "offer-posted",
+        Event::OfferRetired { .. } => "offer-retired",
+        Event::OrderPlaced { .. } => "order-placed",
+        Event::OrderClosed { .. } => "order-closed",
+        Event::LeaseOpened { .. } => "lease-opened",
+        Event::LeaseStarted { .. } => "lease-started",
+        Event::LeaseReclaiming { .. } => "lease-reclaiming",
+        Event::ReceiptAccepted { .. } => "receipt-accepted",
+        Event::LeaseClosing { .. } => "lease-closing",
+        Event::LeaseClosed { .. } => "lease-closed",
+        Event::Released { .. } => "released",
+        Event::LeaseArchived { .. } => "lease-archived",
+        Event::EpochClosed { .. } => "epoch-closed",
+        Event::Voted { .. } => "voted",
+        Event::ChangeDecided { .. } => "change-decided",
+        Event::ChangeTookEffect { .. } => "change-took-effect",
+    }
+}
+
+/// Returns whether an event of its block is about what a transaction asked for.
+pub(crate) fn is_about(signed: &SignedTransaction, event: &Event) -> bool {
+    let transaction = &signed.transaction;
+    let signer = transaction.signer;
+    match &transaction.action {
+        Action::PlaceOrder(_) => is_about_order(OrderId::from(transaction.id()), event),
+        Action::CancelOrder { order } => is_about_order(*order, event),
+        Action::Start { lease } | Action::Reclaim { lease, .. } | Action::Close { lease } => {
+            leases(event) == Some(*lease)
+        }
+        Action::SubmitReceipt(signed) => leases(event) == Some(signed.receipt.lease),
+        Action::PostOffer(_) => {
+            let id = transaction.id().into();
+            matches!(event, Event::OfferPosted { offer, .. } if *offer == id)
+        }
+        Action::RetireOffer { offer: id } => {
+            matches!(event, Event::OfferRetired { offer, .. } if offer == id)
+        }
+        Action::Transfer { to, asset, amount } => {
+            let (to, asset, amount) = (*to, *asset, *amount);
+            *event == Event::Transferred { from: signer, to, asset, amount }
+        }
+        Action::Issue { to, asset, amount } => {
+            let (to, asset, amount) = (*to, *asset, *amount);
+            *event == Event::Issued { issuer: signer, to, asset, amount }
+        }
+        Action::Redeem { .. } => is_of(signer, event, "redeemed"),
+        Action::Register { .. } => is_of(signer, event, "registered"),
+        Action::RotateNodeKey { .. } => is_of(signer, event, "node-key-rotated"),
+        Action::Stake { .. } => is_of(signer, event, "staked"),
+        Action::Unstake { .. } => is_of(signer, event, "unstaked"),
+        Action::Vote { .. } => is_of(signer, event, "voted"),
+    }
+}
+
+fn is_about_order(id: OrderId, event: &Event) -> bool {
+    match event {
+        Event::OrderPlaced { order, .. } | Event::OrderClosed { order, .. } => *order == id,
+        _ => leases(event) == Some(id.into()),
+    }
+}
+
+fn is_of(account: Address, event: &Event, name: &str) -> bool {
+    kind(event) == name && parties(event).contains(&account)
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{Amount, Decode};
+
+    use super::*;
+
+    #[test]
+    fn kinds_are_the_names_in_json() {
+        let mut seen = 0;
+        for tag in 0..=u8::MAX {
+            // Zero bytes are a valid value of every field but a change, an asset and a reason.
+            for filler in [[0; 400], [10; 400]] {
+                let bytes = [&[tag][..], &filler].concat();
+                let Ok(event) = Event::decode(&mut types::Reader::new(&bytes)) else { continue };
+                let json = serde_json::to_value(&event).unwrap();
+                assert_eq!(json["event"], kind(&event));
+                seen += 1;
+                break;
+            }
+        }
+        assert!(seen > 15, "{seen}");
+    }
+
+    #[test]
+    fn a_transfer_to_oneself_concerns_one_account() {
+        let one = Address::new(types::PublicKey::from_bytes([1; 32]));
+        let (asset, amount) = (types::Asset::Usd, Amount::ZERO);
+        assert_eq!(parties(&Event::Transferred { from: one, to: one, asset, amount }), [one]);
+    }
+}

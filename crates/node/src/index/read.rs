@@ -1,0 +1,401 @@
+//! Questions to the history.
+
+use api::{EventId, EventRecord, LeaseFilter};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value};
+use types::{
+    Address, ClassId, Decode, Event, Lease, LeaseId, Order, OrderId, SignedHeader, SignedReceipt,
+    SignedTransaction, Tally, Time, TransactionId,
+};
+
+use super::{IndexError, write::LeaseRows};
+
+/// Where a transaction stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The block.
+    pub height: u64,
+    /// The place in the block, from 0.
+    pub position: u32,
+}
+
+/// Whose leases to list.
+#[derive(Debug, Clone, Copy)]
+pub enum LeaseSide {
+    /// Everybody's.
+    All,
+    /// Those that this account pays for.
+    Tenant(Address),
+    /// Those that this account serves.
+    Provider(Address),
+}
+
+/// A lease as the history knows it.
+#[derive(Debug, Clone)]
+pub struct IndexedLease {
+    /// The record after the last block that changed it.
+    pub lease: Lease,
+    /// Where its start stands.
+    pub start: Option<Place>,
+}
+
+/// Which events to list.
+#[derive(Debug, Clone, Default)]
+pub struct EventQuery {
+    /// Only what concerns this account.
+    pub account: Option<Address>,
+    /// Only what concerns this lease.
+    pub lease: Option<LeaseId>,
+    /// Only events of this name.
+    pub kind: Option<String>,
+}
+
+/// Asks the history over one connection.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    store: &'a Connection,
+}
+
+type Result<T> = std::result::Result<T, IndexError>;
+
+fn decoded<T: Decode>(row: &Row<'_>, column: usize) -> Result<T> {
+    Ok(T::from_bytes(&row.get::<_, Vec<u8>>(column)?)?)
+}
+
+fn optional(column: Option<u64>) -> u64 {
+    // SQLite's integers have a sign.
+    column.unwrap_or(u64::MAX).min(i64::MAX.unsigned_abs())
+}
+
+fn events(row: &Row<'_>) -> Result<EventRecord> {
+    let id = EventId { height: row.get(0)?, index: row.get(1)? };
+    let time = Time::from_ms(row.get(2)?);
+    Ok(EventRecord { id, time, event: decoded(row, 3)? })
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) const fn new(store: &'a Connection) -> Self {
+        Self { store }
+    }
+
+    fn list<T>(
+        &self,
+        query: &str,
+        parameters: Vec<Value>,
+        record: impl Fn(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.store.prepare_cached(query)?;
+        let rows = statement.query_and_then(params_from_iter(parameters), record)?;
+        rows.collect()
+    }
+
+    fn one<T>(
+        &self,
+        query: &str,
+        parameters: Vec<Value>,
+        record: impl Fn(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        Ok(self.list(query, parameters, record)?.into_iter().next())
+    }
+
+    /// Returns the signed header of a block and how many transactions it holds.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn header(&self, height: u64) -> Result<Option<SignedHeader>> {
+        let query = "SELECT header FROM blocks WHERE height = ?1";
+        self.one(query, vec![number(height)], |row| decoded(row, 0))
+    }
+
+    /// Returns headers below a height, newest first, each with its count of transactions.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn headers(&self, before: Option<u64>, limit: usize) -> Result<Vec<(SignedHeader, u32)>> {
+        let query = "SELECT header, transactions FROM blocks WHERE height < ?1
+            ORDER BY height DESC LIMIT ?2";
+        let parameters = vec![number(optional(before)), size(limit)];
+        self.list(query, parameters, |row| Ok((decoded(row, 0)?, row.get(1)?)))
+    }
+
+    /// Returns name, signer and action of a block's transactions, in order.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn summaries(&self, height: u64) -> Result<Vec<api::TransactionSummary>> {
+        let query =
+            "SELECT id, signer, action FROM transactions WHERE height = ?1 ORDER BY position";
+        self.list(query, vec![number(height)], |row| {
+            let (id, signer) = (decoded(row, 0)?, decoded(row, 1)?);
+            Ok(api::TransactionSummary { id, signer, action: row.get(2)? })
+        })
+    }
+
+    /// Returns where a transaction stands.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn place(&self, id: TransactionId) -> Result<Option<Place>> {
+        let query = "SELECT height, position FROM transactions WHERE id = ?1";
+        self.one(query, vec![blob(id.as_bytes())], |row| {
+            Ok(Place { height: row.get(0)?, position: row.get(1)? })
+        })
+    }
+
+    /// Returns the transaction that stands there.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn transaction(&self, place: Place) -> Result<Option<SignedTransaction>> {
+        let query = "SELECT signed FROM transactions WHERE height = ?1 AND position = ?2";
+        let parameters = vec![number(place.height), number(place.position.into())];
+        self.one(query, parameters, |row| decoded(row, 0))
+    }
+
+    /// Returns all events of a block.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn events_of_block(&self, height: u64) -> Result<Vec<EventRecord>> {
+        let query = "SELECT e.height, e.position, b.time, e.event
+            FROM events e JOIN blocks b USING (height) WHERE e.height = ?1 ORDER BY e.position";
+        self.list(query, vec![number(height)], events)
+    }
+
+    /// Returns events after a place and not above a height, oldest first.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn events_after(
+        &self,
+        query: &EventQuery,
+        after: EventId,
+        up_to: u64,
+        limit: usize,
+    ) -> Result<Vec<EventRecord>> {
+        let mut parameters =
+            vec![number(after.height), number(after.index.into()), number(up_to), size(limit)];
+        let mut filters = String::new();
+        let source = source(query, &mut parameters, &mut filters);
+        let sql = format!(
+            "SELECT e.height, e.position, b.time, e.event FROM {source}
+            JOIN blocks b ON b.height = e.height
+            WHERE (k.height, k.position) > (?1, ?2) AND k.height <= ?3 {filters}
+            ORDER BY k.height, k.position LIMIT ?4"
+        );
+        self.list(&sql, parameters, events)
+    }
+
+    /// Returns events of an account before a place, newest first.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn events_before(
+        &self,
+        account: Address,
+        before: Option<EventId>,
+        limit: usize,
+    ) -> Result<Vec<EventRecord>> {
+        let before = before.unwrap_or(EventId { height: u64::MAX, index: 0 });
+        let query = "SELECT e.height, e.position, b.time, e.event FROM event_accounts k
+            JOIN events e ON e.height = k.height AND e.position = k.position
+            JOIN blocks b ON b.height = e.height
+            WHERE k.account = ?1 AND (k.height, k.position) < (?2, ?3)
+            ORDER BY k.height DESC, k.position DESC LIMIT ?4";
+        let parameters = vec![
+            blob(account.as_bytes()),
+            number(optional(Some(before.height))),
+            number(before.index.into()),
+            size(limit),
+        ];
+        self.list(query, parameters, events)
+    }
+
+    /// Returns a tenant's orders before one of them, newest first.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn orders(
+        &self,
+        tenant: Address,
+        before: Option<OrderId>,
+        limit: usize,
+    ) -> Result<Vec<Order>> {
+        let before = match before {
+            Some(id) => self.number_of("orders", id.as_bytes())?,
+            None => i64::MAX,
+        };
+        let query = "SELECT record FROM orders WHERE tenant = ?1 AND number < ?2
+            ORDER BY number DESC LIMIT ?3";
+        let parameters = vec![blob(tenant.as_bytes()), Value::Integer(before), size(limit)];
+        self.list(query, parameters, |row| decoded(row, 0))
+    }
+
+    /// Returns an order and where it was placed.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn order(&self, id: OrderId) -> Result<Option<(Order, Place)>> {
+        let query = "SELECT record, height, position FROM orders WHERE id = ?1";
+        self.one(query, vec![blob(id.as_bytes())], |row| {
+            Ok((decoded(row, 0)?, Place { height: row.get(1)?, position: row.get(2)? }))
+        })
+    }
+
+    /// Returns leases before one of them, newest first.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn leases(
+        &self,
+        side: LeaseSide,
+        state: Option<LeaseFilter>,
+        before: Option<LeaseId>,
+        limit: usize,
+    ) -> Result<Vec<Lease>> {
+        let before = match before {
+            Some(id) => self.number_of("leases", id.as_bytes())?,
+            None => i64::MAX,
+        };
+        let mut parameters = vec![Value::Integer(before), size(limit)];
+        let of_side = match side {
+            LeaseSide::All => "",
+            LeaseSide::Tenant(address) => {
+                parameters.push(blob(address.as_bytes()));
+                "AND tenant = ?3"
+            }
+            LeaseSide::Provider(address) => {
+                parameters.push(blob(address.as_bytes()));
+                "AND provider = ?3"
+            }
+        };
+        let in_state = match state {
+            None => String::new(),
+            Some(LeaseFilter::Open) => "AND state <> 'closed'".to_owned(),
+            // The names are constants of this program.
+            Some(state) => format!("AND state = '{}'", state.name()),
+        };
+        let query = format!(
+            "SELECT record FROM leases WHERE number < ?1 {of_side} {in_state}
+            ORDER BY number DESC LIMIT ?2"
+        );
+        self.list(&query, parameters, |row| decoded(row, 0))
+    }
+
+    /// Returns a lease.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn lease(&self, id: LeaseId) -> Result<Option<IndexedLease>> {
+        let query = "SELECT record, start_height, start_position FROM leases WHERE id = ?1";
+        self.one(query, vec![blob(id.as_bytes())], |row| {
+            let (height, position): (Option<u64>, Option<u32>) = (row.get(1)?, row.get(2)?);
+            let start = height.zip(position).map(|(height, position)| Place { height, position });
+            Ok(IndexedLease { lease: decoded(row, 0)?, start })
+        })
+    }
+
+    /// Returns a lease's receipts in their sequence, and where they were handed in.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn receipts(&self, lease: LeaseId) -> Result<Vec<(SignedReceipt, Place)>> {
+        let query = "SELECT record, height, position FROM receipts WHERE lease = ?1
+            ORDER BY sequence";
+        self.list(query, vec![blob(lease.as_bytes())], |row| {
+            Ok((decoded(row, 0)?, Place { height: row.get(1)?, position: row.get(2)? }))
+        })
+    }
+
+    /// Returns the rows of a lease that left the state, with the header that they are proved by.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub(crate) fn archived(&self, lease: LeaseId) -> Result<Option<(SignedHeader, LeaseRows)>> {
+        let query = "SELECT header, rows FROM archive WHERE lease = ?1";
+        self.one(query, vec![blob(lease.as_bytes())], |row| {
+            let rows: String = row.get(1)?;
+            let rows = serde_json::from_str(&rows)
+                .map_err(|_| types::DecodeError::Invalid("archived lease"))?;
+            Ok((decoded(row, 0)?, rows))
+        })
+    }
+
+    /// Returns a class's closed epochs below a number, newest first.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn tallies(&self, class: ClassId, before: Option<u64>, limit: usize) -> Result<Vec<Tally>> {
+        let query = "SELECT record FROM tallies WHERE class = ?1 AND epoch < ?2
+            ORDER BY epoch DESC LIMIT ?3";
+        let parameters = vec![number(class.0.into()), number(optional(before)), size(limit)];
+        self.list(query, parameters, |row| decoded(row, 0))
+    }
+
+    /// Returns how often `issuer` issued to an account since a time.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn issued_since(&self, issuer: Address, to: Address, since: Time) -> Result<u32> {
+        let query = "SELECT e.height, e.position, b.time, e.event FROM event_accounts k
+            JOIN events e ON e.height = k.height AND e.position = k.position
+            JOIN blocks b ON b.height = e.height
+            WHERE k.account = ?1 AND e.kind = 'issued' AND b.time > ?2";
+        let parameters = vec![blob(to.as_bytes()), number(optional(Some(since.as_ms())))];
+        let issued = self.list(query, parameters, events)?;
+        let by_issuer = issued.iter().filter(
+            |record| matches!(record.event, Event::Issued { issuer: by, .. } if by == issuer),
+        );
+        Ok(u32::try_from(by_issuer.count()).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the number under which a record of a table stands; 0, before all, if it does not.
+    fn number_of(&self, table: &'static str, id: &[u8; 32]) -> Result<i64> {
+        let query = format!("SELECT number FROM {table} WHERE id = ?1");
+        let mut statement = self.store.prepare_cached(&query)?;
+        Ok(statement.query_row([id], |row| row.get(0)).optional()?.unwrap_or(0))
+    }
+}
+
+/// Returns which tables an event query walks; `k` is the one whose order it follows.
+fn source(query: &EventQuery, parameters: &mut Vec<Value>, filters: &mut String) -> String {
+    let mut filter = |condition: &str, value: Value| {
+        parameters.push(value);
+        filters.push_str(&format!(" AND {condition} = ?{}", parameters.len()));
+    };
+    if let Some(kind) = &query.kind {
+        filter("e.kind", Value::Text(kind.clone()));
+    }
+    let joined = "JOIN events e ON e.height = k.height AND e.position = k.position";
+    match (query.lease, query.account) {
+        (Some(lease), account) => {
+            filter("k.lease", blob(lease.as_bytes()));
+            let mut source = format!("event_leases k {joined}");
+            if let Some(account) = account {
+                source.push_str(
+                    " JOIN event_accounts a ON a.height = k.height AND a.position = k.position",
+                );
+                filter("a.account", blob(account.as_bytes()));
+            }
+            source
+        }
+        (None, Some(account)) => {
+            filter("k.account", blob(account.as_bytes()));
+            format!("event_accounts k {joined}")
+        }
+        (None, None) => {
+            format!("events k {joined}")
+        }
+    }
+}
+
+fn blob(bytes: &[u8; 32]) -> Value {
+    Value::Blob(bytes.to_vec())
+}
+
+fn number(value: u64) -> Value {
+    Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn size(value: usize) -> Value {
+    Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,187 @@
+//! Content by hash.
+
+use std::sync::atomic::Ordering;
+
+use api::{Problem, StoredContent, limits::CONTENT_BYTES_MAX};
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, Method, StatusCode, Uri, header},
+    response::Response,
+};
+use futures_util::{Stream, stream};
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt, AsyncSeekExt, Take},
+};
+use types::{Address, ContentHash, LeaseId};
+
+use super::{
+    App, Failure, Shared,
+    lease::find,
+    request::{Parameters, announced, next_chunk, signed},
+};
+use crate::content::{Asked, Asker, ByteRange, ContentError, names, parse_range};
+
+/// Bytes that are read from a file at a time.
+const READ_BYTES: usize = 128 * 1024;
+
+/// Returns who signed the request, as the ledger knows it.
+fn asker(app: &App, signer: Address) -> Asker {
+    let account = app.handle.read().ledger.provider_of(&signer).unwrap_or(signer);
+    Asker { signer, account }
+}
+
+pub(super) async fn store(
+    State(app): Shared,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<StoredContent>, Failure> {
+    let authorization = signed(&headers, &method, &uri, &app.handle.genesis_hash())?;
+    let owner = asker(&app, authorization.address).account;
+    if app.handle.read().ledger.account(&owner).is_none() {
+        let message = "the signer has no account on this network";
+        return Err(Failure::new(Problem::ContentOwner, message));
+    }
+    let announced = announced(&headers).unwrap_or(0);
+    if announced > CONTENT_BYTES_MAX {
+        return Err(too_large());
+    }
+    if !app.content.has_room(owner, announced).await?
+        && !owns(&app, owner, authorization.body).await?
+    {
+        return Err(no_room());
+    }
+    let _permit = app.uploads.acquire().await.map_err(|_| crate::handle::Stopped)?;
+    let mut upload = app.content.begin().await?;
+    let mut bytes: u64 = 0;
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = next_chunk(&mut chunks).await? {
+        bytes += chunk.len() as u64;
+        if bytes > CONTENT_BYTES_MAX {
+            return Err(too_large());
+        }
+        app.metrics.content_bytes_in.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        upload.write(&chunk).await?;
+    }
+    let hash = upload.hash();
+    if hash != authorization.body {
+        let message = format!("the bytes hash to {hash}, announced was {}", authorization.body);
+        return Err(Failure::new(Problem::ContentMismatch, message));
+    }
+    if !upload.finish(owner).await? {
+        return Err(no_room());
+    }
+    Ok(Json(StoredContent { hash, bytes }))
+}
+
+fn too_large() -> Failure {
+    let message = format!("content has at most {CONTENT_BYTES_MAX} bytes");
+    Failure::new(Problem::TooLarge, message)
+}
+
+fn no_room() -> Failure {
+    Failure::new(Problem::ContentQuota, "the account's quota on this node is used up")
+}
+
+async fn owns(app: &App, owner: Address, hash: ContentHash) -> Result<bool, ContentError> {
+    app.content.run(move |store| store.owns(owner, hash)).await
+}
+
+/// Answers GET and HEAD.
+pub(super) async fn fetch(
+    State(app): Shared,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    mut parameters: Parameters,
+) -> Result<Response, Failure> {
+    let authorization = signed(&headers, &method, &uri, &app.handle.genesis_hash())?;
+    let hash: ContentHash = parameters.path("hash")?;
+    let lease = parameters.query::<LeaseId>("lease")?;
+    parameters.finish()?;
+    // One answer for what is not here and for what is not shown: the difference is nobody's.
+    let unknown = || Failure::new(Problem::ContentUnknown, "no such content, or not for you");
+    if !may_read(&app, asker(&app, authorization.address), hash, lease).await? {
+        return Err(unknown());
+    }
+    let (file, length) = app.content.open_content(hash).await?.ok_or_else(unknown)?;
+    respond(&app, &method, &headers, hash, file, length).await
+}
+
+async fn may_read(
+    app: &App,
+    asker: Asker,
+    hash: ContentHash,
+    lease: Option<LeaseId>,
+) -> Result<bool, Failure> {
+    if owns(app, asker.account, hash).await? {
+        return Ok(true);
+    }
+    let Some(lease) = lease else { return Ok(false) };
+    let Some(view) = find(app, lease).await? else { return Ok(false) };
+    if !asker.is_party(&view.lease) {
+        return Ok(false);
+    }
+    let named = names(&view.lease, &view.order, &view.receipts);
+    Ok(app.content.run(move |store| named.shows(store, hash)).await?)
+}
+
+async fn respond(
+    app: &App,
+    method: &Method,
+    headers: &HeaderMap,
+    hash: ContentHash,
+    mut file: File,
+    length: u64,
+) -> Result<Response, Failure> {
+    let tag = format!("\"{hash}\"");
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let response = Response::builder()
+        .header(header::ETAG, &tag)
+        .header(header::ACCEPT_RANGES, "bytes")
+        .header(header::CACHE_CONTROL, "private, max-age=31536000, immutable")
+        .header(header::CONTENT_TYPE, "application/octet-stream");
+    let known = text(header::IF_NONE_MATCH)
+        .is_some_and(|tags| tags == "*" || tags.split(',').any(|known| known.trim() == tag));
+    let whole = ByteRange { start: 0, end: length };
+    let same = text(header::IF_RANGE).is_none_or(|known| known == tag);
+    let asked = text(header::RANGE).filter(|_| same).map(|range| parse_range(range, length));
+    let (response, range) = match asked {
+        _ if known => (response.status(StatusCode::NOT_MODIFIED), ByteRange { start: 0, end: 0 }),
+        None | Some(Asked::All) => (response.status(StatusCode::OK), whole),
+        Some(Asked::Part(range)) => {
+            let ByteRange { start, end } = range;
+            let value = format!("bytes {start}-{}/{length}", end - 1);
+            let response = response.header(header::CONTENT_RANGE, value);
+            (response.status(StatusCode::PARTIAL_CONTENT), range)
+        }
+        Some(Asked::Nothing) => {
+            let message = format!("the content has {length} bytes");
+            return Err(Failure::new(Problem::ContentRange, message));
+        }
+    };
+    let bytes = range.end - range.start;
+    let response = if known { response } else { response.header(header::CONTENT_LENGTH, bytes) };
+    let body = if *method == Method::HEAD || bytes == 0 {
+        Body::empty()
+    } else {
+        file.seek(std::io::SeekFrom::Start(range.start)).await.map_err(ContentError::from)?;
+        app.metrics.content_bytes_out.fetch_add(bytes, Ordering::Relaxed);
+        Body::from_stream(read_chunks(file.take(bytes)))
+    };
+    Ok(response.body(body).expect("headers are made of digits and names"))
+}
+
+fn read_chunks(
+    file: Take<File>,
+) -> impl Stream<Item = Result<bytes::Bytes, std::io::Error>> + Send + 'static {
+    stream::try_unfold(file, |mut file| async move {
+        let mut chunk = Vec::with_capacity(READ_BYTES);
+        while chunk.len() < READ_BYTES && file.read_buf(&mut chunk).await? > 0 {}
+        Ok((!chunk.is_empty()).then(|| (bytes::Bytes::from(chunk), file)))
+    })
+}

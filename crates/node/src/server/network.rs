@@ -1,0 +1,105 @@
+//! The network as a whole: status, genesis, parameters, proofs, faucet.
+
+use api::{
+    FaucetGrant, FaucetRequest, NetworkStatus, Problem, ProofKind, ProofView, Row,
+    limits::REQUEST_BYTES_MAX,
+};
+use axum::{Json, body::Body, extract::State, http::HeaderMap};
+use ledger::{Key, key};
+use types::{Address, Asset, Genesis, LeaseId, OfferId, OrderId};
+
+use super::{
+    Failure, Shared,
+    request::{Parameters, read_json},
+};
+
+pub(super) async fn status(
+    State(app): Shared,
+    parameters: Parameters,
+) -> Result<Json<NetworkStatus>, Failure> {
+    parameters.finish()?;
+    let state = app.handle.read();
+    let network = state.ledger.network();
+    let genesis = app.handle.genesis();
+    Ok(Json(NetworkStatus {
+        network: genesis.network.clone(),
+        genesis: network.genesis,
+        height: network.height,
+        time: network.time,
+        root: state.header.header.state,
+        epoch: network.epoch,
+        epoch_began: network.epoch_began,
+        epoch_ms: state.ledger.parameters().epoch_ms,
+        rules: network.rules,
+        token: genesis.token,
+        faucet: app.faucet.is_some(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }))
+}
+
+pub(super) async fn genesis(
+    State(app): Shared,
+    parameters: Parameters,
+) -> Result<Json<Genesis>, Failure> {
+    parameters.finish()?;
+    Ok(Json(app.handle.genesis().clone()))
+}
+
+pub(super) async fn parameters(
+    State(app): Shared,
+    parameters: Parameters,
+) -> Result<Json<types::Parameters>, Failure> {
+    parameters.finish()?;
+    Ok(Json(app.handle.read().ledger.parameters()))
+}
+
+pub(super) async fn proof(
+    State(app): Shared,
+    parameters: Parameters,
+) -> Result<Json<ProofView>, Failure> {
+    let name: String = parameters.path("kind")?;
+    let kind = ProofKind::ALL.into_iter().find(|kind| kind.name() == name);
+    let kind = kind.ok_or_else(|| Failure::malformed("kind: nothing of this name is proved"))?;
+    let key = proof_key(kind, &parameters)?;
+    parameters.finish()?;
+    let (proved, header) = app.handle.prove(&key);
+    let row = Row::new(key.to_bytes().as_slice(), proved.value.as_deref(), &proved.proof);
+    Ok(Json(ProofView { header, row }))
+}
+
+fn proof_key(kind: ProofKind, parameters: &Parameters) -> Result<Key, Failure> {
+    let wallet = |asset| {
+        let address: Address = parameters.path("id")?;
+        Ok::<_, Failure>(Key::Book(key::Row::Wallet(address), asset))
+    };
+    Ok(match kind {
+        ProofKind::Account => Key::Account(parameters.path("id")?),
+        ProofKind::Usd => wallet(Asset::Usd)?,
+        ProofKind::Wild => wallet(Asset::Wild)?,
+        ProofKind::Provider => Key::Provider(parameters.path("id")?),
+        ProofKind::Offer => Key::Offer(parameters.path::<OfferId>("id")?),
+        ProofKind::Order => Key::Order(parameters.path::<OrderId>("id")?),
+        ProofKind::Lease => Key::Lease(parameters.path::<LeaseId>("id")?),
+        ProofKind::Receipt => {
+            let text: String = parameters.path("id")?;
+            let parts = text
+                .split_once('.')
+                .and_then(|(lease, sequence)| Some((lease.parse().ok()?, sequence.parse().ok()?)));
+            let (lease, sequence) =
+                parts.ok_or_else(|| Failure::malformed("id: a receipt is lease.sequence"))?;
+            Key::Receipt(lease, sequence)
+        }
+    })
+}
+
+pub(super) async fn faucet(
+    State(app): Shared,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<FaucetGrant>, Failure> {
+    let request: FaucetRequest = read_json(&headers, body, REQUEST_BYTES_MAX).await?;
+    let faucet = app.faucet.as_ref();
+    let faucet = faucet
+        .ok_or_else(|| Failure::new(Problem::FaucetAbsent, "this node gives no funds away"))?;
+    Ok(Json(faucet.give(&app.handle, &app.index, request.address).await?))
+}

@@ -1,0 +1,10 @@
+//! A node as its callers see it: over HTTP, and across restarts.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod content;
+mod events;
+mod network;
+mod requests;
+mod restart;
+mod routes;
+mod trade;

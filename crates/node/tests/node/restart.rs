@@ -1,0 +1,243 @@
+//! What a node keeps across restarts, crashes and damage.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use api::{Client, Submitter};
+use node::{Config, RecoverError, StartError};
+use types::{Action, Asset, ContentHash};
+
+use crate::{
+    network::{Network, key, quick, start},
+    trade::{Market, amount},
+};
+
+fn transfer(seed: u8) -> Action {
+    Action::Transfer { to: key(seed).address(), asset: Asset::Usd, amount: amount(1) }
+}
+
+/// Copies a data directory as a crash would leave it: without asking the node.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+fn moved(config: &Config, data: &Path) -> Config {
+    let mut config = config.clone();
+    config.data = data.to_owned();
+    config
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_leads_to_the_same_root() {
+    let network = Network::start().await;
+    let account = network.account(1).await;
+    for seed in 10..20 {
+        account.submit(transfer(seed)).await.unwrap();
+    }
+    let (root, height) = (network.root(), network.client.network().await.unwrap().height);
+
+    // As after a crash: no snapshot was written, so every block is replayed.
+    let crashed = tempfile::tempdir().unwrap();
+    copy(network.data.path(), crashed.path());
+    assert!(!crashed.path().join("snapshots").read_dir().unwrap().any(|_| true));
+    let (replayed, client) = start(&moved(&network.config, crashed.path())).await;
+    assert_eq!(replayed.handle().read().ledger.root(), root);
+    assert_eq!(client.block(height).await.unwrap().header.header.state, root);
+    replayed.shutdown().await;
+
+    // In order: the snapshot is taken up.
+    let network = network.restart().await;
+    assert!(network.data.path().join("snapshots").read_dir().unwrap().any(|_| true));
+    assert_eq!(network.root(), root);
+    network.account(2).await;
+
+    // Without it, from the blocks again.
+    let root = network.root();
+    let Network { data, config, node, .. } = network;
+    node.shutdown().await;
+    for snapshot in data.path().join("snapshots").read_dir().unwrap() {
+        let path = snapshot.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    }
+    let (node, _) = start(&config).await;
+    assert_eq!(node.handle().read().ledger.root(), root);
+    node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_node_at_a_time_uses_a_directory() {
+    let network = Network::start().await;
+    let second = node::start(network.config.clone()).await;
+    assert!(matches!(second, Err(StartError::InUse(_))), "{second:?}");
+    network.restart().await.node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_torn_tail_is_cut_and_damage_is_refused() {
+    let network = Network::start().await;
+    let account = network.account(1).await;
+    account.submit(transfer(2)).await.unwrap();
+    let root = network.root();
+    let crash = |change: &dyn Fn(&mut Vec<u8>)| {
+        let data = tempfile::tempdir().unwrap();
+        copy(network.data.path(), data.path());
+        let log = data.path().join("blocks.log");
+        let mut bytes = fs::read(&log).unwrap();
+        change(&mut bytes);
+        fs::write(&log, bytes).unwrap();
+        let config = moved(&network.config, data.path());
+        (data, config)
+    };
+    let (_data, config) = crash(&|bytes| bytes.extend_from_slice(b"IWB1half a block"));
+    let (torn, _) = start(&config).await;
+    assert_eq!(torn.handle().read().ledger.root(), root);
+    torn.shutdown().await;
+
+    // The index knows the block that is lost here; it is built anew.
+    let (_data, config) = crash(&|bytes| bytes.truncate(bytes.len() - 1));
+    let (torn, client) = start(&config).await;
+    let height = torn.handle().read().header.header.height;
+    assert_eq!(client.blocks(None, None).await.unwrap().items[0].header.header.height, height);
+    torn.shutdown().await;
+
+    let (_data, config) = crash(&|bytes| bytes[60] ^= 1);
+    let damaged = node::start(config).await.unwrap_err();
+    assert!(matches!(damaged, StartError::Recover(RecoverError::Log(_))), "{damaged:?}");
+
+    // A log that ends before its snapshot lost what was acknowledged.
+    let Network { data, config, node, .. } = network;
+    node.shutdown().await;
+    let log = data.path().join("blocks.log");
+    let bytes = fs::read(&log).unwrap();
+    fs::write(&log, &bytes[..bytes.len() - 1]).unwrap();
+    let short = node::start(config).await.unwrap_err();
+    assert!(matches!(short, StartError::Recover(RecoverError::Short(_))), "{short:?}");
+}
+
+/// Everything that a table of the history holds, as text.
+fn dump(index: &Path) -> BTreeMap<String, Vec<String>> {
+    let store = rusqlite::Connection::open(index).unwrap();
+    let names = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+    let mut names = store.prepare(names).unwrap();
+    let names: Vec<String> =
+        names.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let table = |name: String| {
+        let mut rows = store.prepare(&format!("SELECT * FROM {name} ORDER BY 1, 2")).unwrap();
+        let columns = rows.column_count();
+        let row = |row: &rusqlite::Row<'_>| {
+            let values = (0..columns).map(|column| format!("{:?}", row.get_ref(column).unwrap()));
+            Ok(values.collect::<Vec<_>>().join("|"))
+        };
+        let rows = rows.query_map((), row).unwrap().map(Result::unwrap).collect();
+        (name, rows)
+    };
+    names.into_iter().map(table).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_built_anew_equals_the_old_one() {
+    let network = Network::start_with(quick(), |_| ()).await;
+    let market = Market::open(&network).await;
+    let filter = api::EventFilter { kind: Some("lease-archived".to_owned()), ..Default::default() };
+    let mut archived = network.client.events(filter).await.unwrap();
+    let id = market.lease(&Market::spec(ContentHash::of(b"program"), None)).await;
+    market.finish(id, ContentHash::of(b"output"), &network.genesis).await;
+    market.lease(&Market::spec(ContentHash::of(b"other"), None)).await;
+    archived.next().await.unwrap();
+    network.index_settled().await;
+    let Network { data, config, node, .. } = network;
+    node.shutdown().await;
+
+    let index = data.path().join("index.sqlite");
+    let before = dump(&index);
+    assert!(!before["archive"].is_empty() && !before["tallies"].is_empty());
+    let height = node::rebuild(&config).unwrap();
+    assert_eq!(before["blocks"].len() as u64, height);
+    assert_eq!(dump(&index), before);
+
+    // A node that finds none, or one that does not read, builds it while it serves.
+    fs::write(&index, b"not a database, but long enough to be looked at as if it were one")
+        .unwrap();
+    let (node, client) = start(&config).await;
+    assert!(client.lease(id).await.unwrap().archived);
+    node.shutdown().await;
+    let after = dump(&index);
+    // The second lease went on meanwhile; what was there before is the same.
+    for table in ["transactions", "orders", "receipts", "archive"] {
+        assert!(after[table].starts_with(&before[table]), "{table}");
+    }
+}
+
+/// Runs as a node of its own when it is told where; otherwise there is nothing to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn child_node() {
+    let Ok(config) = std::env::var("NODE_TEST_CONFIG") else { return };
+    let (node, _) = start(&serde_json::from_str(&config).unwrap()).await;
+    println!("\nserves {}", node.address());
+    node.fault().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_node_keeps_all_that_it_acknowledged() {
+    let Network { data, config, node, genesis, .. } = Network::start().await;
+    node.shutdown().await;
+    let mut acknowledged = Vec::new();
+    for round in 0..5_usize {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "restart::child_node", "--nocapture"])
+            .env("NODE_TEST_CONFIG", serde_json::to_string(&config).unwrap())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = lines
+            .find_map(|line| line.unwrap().strip_prefix("serves ").map(ToOwned::to_owned))
+            .unwrap();
+        let client = Client::new(&format!("http://{address}")).unwrap();
+        let key = std::sync::Arc::new(key(1));
+        if round == 0 {
+            client.faucet(key.address()).await.unwrap();
+        }
+        let submitter = Submitter::new(client.clone(), key, genesis);
+        for _ in 0..=round * 3 {
+            acknowledged.push(submitter.submit(transfer(2)).await.unwrap());
+        }
+        // One more is under way when the node dies; whether it happened is open.
+        let (last, ()) = tokio::join!(
+            tokio::time::timeout(std::time::Duration::from_secs(1), submitter.submit(transfer(2))),
+            async { child.kill().unwrap() }
+        );
+        if let Ok(Ok(accepted)) = last {
+            acknowledged.push(accepted);
+        }
+        child.wait().unwrap();
+    }
+    let (node, client) = start(&config).await;
+    for accepted in &acknowledged {
+        let record = client.transaction(accepted.id).await.unwrap();
+        assert_eq!(record.height, accepted.height);
+    }
+    let received = client.account(key(2).address()).await.unwrap().balances.usd.get();
+    let sent = acknowledged.len() as u64;
+    assert!((sent..=sent + 5).contains(&received), "{sent} acknowledged, {received} received");
+    node.handle().read().ledger.recount().unwrap();
+    node.shutdown().await;
+    drop(data);
+}

@@ -1,0 +1,218 @@
+//! How the agent is set up: what is sold, for how much, with what of this machine.
+
+use std::path::PathBuf;
+
+use classes::job::{MEMORY_PAGES_MAX, OUTPUT_BYTES_MAX};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use types::{
+    Amount, Hash, Rate, Text,
+    limits::{OFFER_SLOTS_MAX, REGION_BYTES_MAX},
+};
+
+use crate::detect::Machine;
+
+/// Pages of 64 KiB in a MiB.
+const PAGES_PER_MIB: u32 = 16;
+/// Memory of a job where the system does not say how much there is, in MiB.
+const JOB_MEMORY_MIB: u32 = 256;
+/// The most memory of a job that is offered by itself, in MiB.
+const JOB_MEMORY_MIB_MAX: u32 = 2048;
+
+/// The agent's configuration. Every field has a default; unknown ones are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The address of the network's node.
+    pub node: String,
+    /// The hash of the network's genesis; another network is refused. Any network if absent.
+    pub genesis: Option<Hash>,
+    /// The directory of journal and content.
+    pub data: PathBuf,
+    /// Jobs at the same time, at most 4,096; one for each core if absent.
+    pub slots: Option<u16>,
+    /// The price: micro-USD for a million Mfuel.
+    pub price: Rate,
+    /// The least that a lease costs, in micro-USD; the network's minimum if that is higher.
+    pub minimum: Amount,
+    /// Where this machine is, such as `eu`, at most 16 bytes; not claimed if absent.
+    pub region: Option<Text<REGION_BYTES_MAX>>,
+    /// Memory of one job, in MiB; three quarters of the machine's over all slots if absent.
+    pub job_memory_mib: Option<u32>,
+    /// Output of one job, in MiB, at most 1,024.
+    pub job_output_mib: u32,
+    /// Inputs of one job that are taken, in MiB; they are held in memory while it starts.
+    pub job_input_mib: u32,
+    /// Content that is kept for later jobs on disk, in MiB.
+    pub cache_mib: u32,
+    /// Content that the worker keeps in memory, in MiB.
+    pub worker_cache_mib: u32,
+    /// The longest that one job may run, in seconds.
+    pub wall_seconds: u32,
+    /// How long an offer stands before it is renewed, in seconds, at least 30.
+    pub offer_seconds: u32,
+    /// How long results are kept after they were paid, in seconds.
+    pub keep_seconds: u32,
+    /// How often the ledger is listed, in milliseconds, at least 50. Events are acted on at once.
+    pub list_ms: u32,
+    /// What to have staked, in micro-WILD, where there is a token. Needs the account's key.
+    pub stake: Amount,
+    /// Whether to ask the node's faucet for funds when the account has none.
+    pub faucet: bool,
+    /// Whether offers are taken down when the agent stops.
+    pub retire_on_stop: bool,
+    /// How long jobs may go on when the agent stops, in seconds.
+    pub drain_seconds: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            node: "http://127.0.0.1:7070".to_owned(),
+            genesis: None,
+            data: PathBuf::from("provider"),
+            slots: None,
+            price: Rate::new(5_000).expect("the default is in range"),
+            minimum: Amount::new(1_543).expect("the default is in range"),
+            region: None,
+            job_memory_mib: None,
+            job_output_mib: 256,
+            job_input_mib: 1024,
+            cache_mib: 4096,
+            worker_cache_mib: 256,
+            wall_seconds: 3600,
+            offer_seconds: 3600,
+            keep_seconds: 600,
+            list_ms: 2000,
+            stake: Amount::ZERO,
+            faucet: false,
+            retire_on_stop: true,
+            drain_seconds: 30,
+        }
+    }
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{field} must be {range}")]
+pub struct ConfigError {
+    /// The field.
+    pub field: &'static str,
+    /// What it may be.
+    pub range: &'static str,
+}
+
+/// What one job gets, from configuration and machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// Jobs at the same time.
+    pub(crate) slots: u16,
+    /// Memory of one job, in pages of 64 KiB.
+    pub(crate) memory_pages: u32,
+    /// Output of one job, in bytes.
+    pub(crate) output_bytes: u64,
+}
+
+impl Config {
+    /// Checks what the types do not say.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first field that is wrong.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let slots = self.slots.map_or(1, u32::from);
+        let memory = self.job_memory_mib.unwrap_or(1);
+        let checks = [
+            ("slots", "1 to 4096", (1..=OFFER_SLOTS_MAX).contains(&slots)),
+            ("job_memory_mib", "1 to 4095", (1..4096).contains(&memory)),
+            ("job_output_mib", "at most 1024", mib(self.job_output_mib) <= OUTPUT_BYTES_MAX),
+            ("job_input_mib", "at least 1", self.job_input_mib >= 1),
+            ("wall_seconds", "at least 1", self.wall_seconds >= 1),
+            ("offer_seconds", "at least 30", self.offer_seconds >= 30),
+            ("list_ms", "at least 50", self.list_ms >= 50),
+        ];
+        match checks.into_iter().find(|(_, _, holds)| !holds) {
+            Some((field, range, _)) => Err(ConfigError { field, range }),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns what one job gets on `machine`.
+    pub(crate) fn share(&self, machine: &Machine) -> Share {
+        let cores = u16::try_from(machine.cores.min(OFFER_SLOTS_MAX)).unwrap_or(u16::MAX);
+        let slots = self.slots.unwrap_or(cores).max(1);
+        let memory_mib = self.job_memory_mib.unwrap_or_else(|| {
+            let bytes = machine.memory_bytes.map(|bytes| bytes / 4 * 3 / u64::from(slots));
+            let share = bytes.map_or(JOB_MEMORY_MIB, |bytes| {
+                u32::try_from(bytes >> 20).unwrap_or(JOB_MEMORY_MIB_MAX)
+            });
+            share.clamp(1, JOB_MEMORY_MIB_MAX)
+        });
+        Share {
+            slots,
+            memory_pages: memory_mib.saturating_mul(PAGES_PER_MIB).min(MEMORY_PAGES_MAX),
+            output_bytes: mib(self.job_output_mib),
+        }
+    }
+}
+
+/// Returns as many MiB in bytes.
+pub(crate) const fn mib(count: u32) -> u64 {
+    (count as u64) << 20
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(cores: u32, memory_bytes: Option<u64>) -> Machine {
+        Machine {
+            cores,
+            architecture: "x86_64",
+            system: "linux",
+            processor: None,
+            memory_bytes,
+            disk_bytes: None,
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_unknown_fields_are_not() {
+        assert_eq!(Config::default().validate(), Ok(()));
+        let read = |json: &str| serde_json::from_str::<Config>(json);
+        assert_eq!(read("{}").unwrap(), Config::default());
+        assert_eq!(read(r#"{"slots": 3}"#).unwrap().slots, Some(3));
+        assert!(read(r#"{"slot": 3}"#).is_err());
+        assert!(read(r#"{"region": "a-name-of-17-byte"}"#).is_err());
+    }
+
+    #[test]
+    fn limits_hold_at_n_and_n_plus_1() {
+        let check = |change: fn(&mut Config), field| {
+            let mut config = Config::default();
+            change(&mut config);
+            assert_eq!(config.validate().map_err(|error| error.field), field);
+        };
+        check(|config| config.slots = Some(4096), Ok(()));
+        check(|config| config.slots = Some(4097), Err("slots"));
+        check(|config| config.slots = Some(0), Err("slots"));
+        check(|config| config.job_memory_mib = Some(4095), Ok(()));
+        check(|config| config.job_memory_mib = Some(4096), Err("job_memory_mib"));
+        check(|config| config.job_output_mib = 1024, Ok(()));
+        check(|config| config.job_output_mib = 1025, Err("job_output_mib"));
+        check(|config| config.list_ms = 49, Err("list_ms"));
+    }
+
+    #[test]
+    fn the_machine_is_shared_by_its_slots() {
+        let share = |config: &Config, machine: &Machine| {
+            let share = config.share(machine);
+            (share.slots, share.memory_pages)
+        };
+        let config = Config::default();
+        assert_eq!(share(&config, &machine(4, Some(4 << 30))), (4, 768 * 16));
+        assert_eq!(share(&config, &machine(1, Some(64 << 30))), (1, 2048 * 16));
+        assert_eq!(share(&config, &machine(2, None)), (2, 256 * 16));
+        let config = Config { slots: Some(1), job_memory_mib: Some(4095), ..config };
+        assert_eq!(share(&config, &machine(9, None)), (1, 4095 * 16));
+    }
+}

@@ -1,0 +1,4 @@
+//! Runs the target `wasi_calls` under the fuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::wasi_calls(data));
