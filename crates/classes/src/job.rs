@@ -301,11 +301,7 @@ impl Class for Job {
             memory_pages: MEMORY_PAGES_MAX,
             output_bytes: OUTPUT_BYTES_MAX,
         };
-        let usage = Usage {
-            fuel: fuel / 2,
-            exit: Exit::Code(0),
-            output: content(3),
-        };
+        let usage = Usage { fuel: fuel / 2, exit: Exit::Code(0), output: content(3) };
         Sample { terms: terms.to_bytes(), spec: spec.to_bytes(), usage: usage.to_bytes() }
     }
 }

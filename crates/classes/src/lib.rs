@@ -210,7 +210,9 @@ mod laws {
         }
 
         #[test]
-        fn capacity_grows_with_slots_and_time(seed: u64, slots in 1..4096u32, seconds in 1..9999u64) {
+        fn capacity_grows_with_slots_and_time(
+            seed: u64, slots in 1..4096u32, seconds in 1..9999u64,
+        ) {
             for class in CLASSES {
                 let terms = class.sample(seed).terms;
                 let capacity = |slots, seconds| {

@@ -72,7 +72,7 @@ pub struct Bounds {
     pub stop: Option<Arc<AtomicBool>>,
 }
 
-/// Puts together what `spec` names, with content from `get`; the outcome where the job cannot begin.
+/// Puts together what `spec` names, with content from `get`; the outcome if it cannot begin.
 ///
 /// # Errors
 /// That of `get`.

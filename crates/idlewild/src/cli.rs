@@ -61,7 +61,13 @@ pub(crate) struct Global {
     pub(crate) data: Option<PathBuf>,
 
     /// The configuration file [default: $XDG_CONFIG_HOME/idlewild/config.toml]
-    #[arg(long, global = true, env = "IDLEWILD_CONFIG", hide_env_values = true, value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "IDLEWILD_CONFIG",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub(crate) config: Option<PathBuf>,
 
     /// The key that spends and earns [default: main]

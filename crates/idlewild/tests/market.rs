@@ -34,8 +34,22 @@ fn a_program_runs_and_brings_everything_home() {
     fs::write(home.path("in/below/a.txt"), "some input").unwrap();
     fs::write(home.path("words"), "one line\n").unwrap();
     let ended = up.run([
-        "run", &hello(), "--input", "in", "--stdin", "words", "--output", "results", "--env",
-        "GREETING=well met", "--max-price", "0.5", "--", "--exit", "7", "friend",
+        "run",
+        &hello(),
+        "--input",
+        "in",
+        "--stdin",
+        "words",
+        "--output",
+        "results",
+        "--env",
+        "GREETING=well met",
+        "--max-price",
+        "0.5",
+        "--",
+        "--exit",
+        "7",
+        "friend",
     ]);
     let ended = ended.with_code(7);
     for shown in ["friend", "GREETING", "well met", "below/a.txt", "one line"] {
@@ -96,7 +110,10 @@ fn a_bundle_proves_a_lease_offline_and_a_changed_one_does_not() {
 
     // The network is gone; everything is in the file.
     let verified = home.run(["verify", "lease.json", "--json"]).with_code(0).json();
-    let names: Vec<&str> = verified["checks"].as_array().unwrap().iter()
+    let names: Vec<&str> = verified["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
         .map(|check| check["name"].as_str().unwrap())
         .collect();
     assert_eq!(names, ["header", "inclusion", "lease", "receipts", "transactions", "money"]);

@@ -1,8 +1,7 @@
-//! Measures the state map on one core and prints a table.
+//! Measures the state map on one core.
 //!
 //! `cargo bench -p ledger --bench map`; the keys mix what the ledger uses: a tag byte with a
 //! 32-byte hash, and a tag byte with big-endian numbers before a hash (65 bytes).
-#![expect(clippy::print_stdout, reason = "the table is what the bench is for")]
 #![expect(clippy::disallowed_methods, reason = "it measures time and memory")]
 #![expect(clippy::disallowed_types, reason = "it measures time")]
 
@@ -10,6 +9,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::Instant;
 
+use bench::{Figure, Report};
 use ledger::map::{Import, Map, verify};
 
 /// A small deterministic generator, so that runs compare.
@@ -50,8 +50,8 @@ fn value(mix: &mut Mix) -> Vec<u8> {
     word.iter().copied().cycle().take(bytes).collect()
 }
 
-fn row(entries: usize, name: &str, unit: &str, value: f64) {
-    println!("{entries:>9}  {name:<44} {value:>12.3} {unit}");
+fn row(report: &mut Report, entries: usize, name: &str, unit: &'static str, value: f64) {
+    report.row(&format!("map/{name}, {entries} entries"), || Figure::new(value, unit));
 }
 
 /// Runs `act` on each thing and returns the time for one, in µs: that of the fastest of up to
@@ -74,7 +74,7 @@ fn resident_mib() -> f64 {
     pages.unwrap_or_default() * 4096.0 / f64::from(1 << 20)
 }
 
-fn measure(entries: usize) {
+fn measure(report: &mut Report, entries: usize) {
     let mut mix = Mix(7);
     let keys: Vec<Vec<u8>> = (0..u64::try_from(entries).expect("fits")).map(key).collect();
     let values: Vec<Vec<u8>> = (0..4096).map(|_| value(&mut mix)).collect();
@@ -88,11 +88,12 @@ fn measure(entries: usize) {
         number += 1;
         map.insert(key, &values[number % values.len()]).expect("within bounds");
     });
-    row(entries, "insert new", "µs", time);
-    row(entries, "memory of map", "MiB", resident_mib() - before);
+    row(report, entries, "insert new", "µs", time);
+    row(report, entries, "memory of map", "MiB", resident_mib() - before);
     let start = Instant::now();
     black_box(map.root());
     row(
+        report,
         entries,
         "root, all new, per entry",
         "µs",
@@ -102,13 +103,35 @@ fn measure(entries: usize) {
     let time = each(&picks, |key| {
         black_box(map.get(key));
     });
-    row(entries, "get", "µs", time);
+    row(report, entries, "get", "µs", time);
     let model: BTreeMap<&[u8], usize> = keys.iter().map(|key| (key.as_slice(), 0)).collect();
     let time = each(&picks, |key| {
         black_box(model.get(key.as_slice()));
     });
-    row(entries, "  (get of std BTreeMap)", "µs", time);
+    row(report, entries, "get of the std BTreeMap", "µs", time);
 
+    updates(report, entries, &mut map, (&keys, &picks), &mut mix);
+    scans(report, entries, &map, &picks);
+    forks(report, entries, &mut map, &picks);
+    proofs(report, entries, &map, &picks);
+    snapshots(report, entries, &map);
+
+    let time = each(&keys[..entries / 2], |key| {
+        black_box(map.remove(key));
+    });
+    row(report, entries, "remove", "µs", time);
+    let start = Instant::now();
+    drop(map);
+    row(report, entries, "drop of the other half", "ms", start.elapsed().as_secs_f64() * 1e3);
+}
+
+fn updates(
+    report: &mut Report,
+    entries: usize,
+    map: &mut Map,
+    (keys, picks): (&[Vec<u8>], &[Vec<u8>]),
+    mix: &mut Mix,
+) {
     let lengths: Vec<usize> = picks.iter().map(|key| map.get(key).map_or(8, <[u8]>::len)).collect();
     let mut written = [0_u8; 512];
     let lengths: Vec<(&Vec<u8>, usize)> = picks.iter().zip(lengths).collect();
@@ -116,7 +139,7 @@ fn measure(entries: usize) {
         written[0] = written[0].wrapping_add(1);
         map.insert(key, &written[..*bytes]).expect("within bounds");
     });
-    row(entries, "update, same length", "µs", time);
+    row(report, entries, "update, same length", "µs", time);
     black_box(map.root());
 
     let dirty = 10_000.min(entries);
@@ -131,48 +154,34 @@ fn measure(entries: usize) {
         black_box(map.root());
         fastest = fastest.min(start.elapsed().as_secs_f64() * 1e3);
     }
-    row(entries, "root over 10,000 dirty", "ms", fastest);
-
-    scans(entries, &map, &picks);
-    forks(entries, &mut map, &picks);
-    proofs(entries, &map, &picks);
-    snapshots(entries, &map);
-
-    let time = each(&keys[..entries / 2], |key| {
-        black_box(map.remove(key));
-    });
-    row(entries, "remove", "µs", time);
-    let start = Instant::now();
-    drop(map);
-    row(entries, "drop of the other half", "ms", start.elapsed().as_secs_f64() * 1e3);
-    println!();
+    row(report, entries, "root over 10,000 dirty", "ms", fastest);
 }
 
-fn scans(entries: usize, map: &Map, picks: &[Vec<u8>]) {
+fn scans(report: &mut Report, entries: usize, map: &Map, picks: &[Vec<u8>]) {
     let time = each(&picks[..20_000], |key| {
         black_box(map.first_from(&key[..12]));
     });
-    row(entries, "first key from", "µs", time);
+    row(report, entries, "first key from", "µs", time);
     let time = each(&picks[..2_000], |key| {
         black_box(map.range(key).take(100).count());
     });
-    row(entries, "range of 100 entries", "µs", time);
+    row(report, entries, "range of 100 entries", "µs", time);
 }
 
-fn forks(entries: usize, map: &mut Map, picks: &[Vec<u8>]) {
+fn forks(report: &mut Report, entries: usize, map: &mut Map, picks: &[Vec<u8>]) {
     let mut forks = Vec::with_capacity(1000);
     let time = each(&[(); 1000], |()| forks.push(map.clone()));
-    row(entries, "fork", "µs", time);
+    row(report, entries, "fork", "µs", time);
     drop(forks);
     let fork = map.clone();
     let time = each(&picks[..1000], |key| {
         map.insert(key, &key[..5]).expect("within bounds");
     });
-    row(entries, "update, first touch after a fork", "µs", time);
+    row(report, entries, "update, first touch after a fork", "µs", time);
     drop(fork);
 }
 
-fn proofs(entries: usize, map: &Map, picks: &[Vec<u8>]) {
+fn proofs(report: &mut Report, entries: usize, map: &Map, picks: &[Vec<u8>]) {
     let root = map.root();
     let keys: Vec<Vec<u8>> = picks[..2000]
         .iter()
@@ -186,33 +195,36 @@ fn proofs(entries: usize, map: &Map, picks: &[Vec<u8>]) {
         .collect();
     let mut proofs = Vec::new();
     let time = each(&keys, |key| proofs.push(map.prove(key).expect("within bounds")));
-    row(entries, "prove", "µs", time);
+    row(report, entries, "prove", "µs", time);
     let sizes = proofs.iter().map(|proof| proof.encode().len());
-    row(entries, "largest proof", "B", sizes.max().unwrap_or_default() as f64);
+    row(report, entries, "largest proof", "B", sizes.max().unwrap_or_default() as f64);
     let pairs: Vec<_> = keys.iter().zip(&proofs).collect();
     let time = each(&pairs, |(key, proof)| {
         black_box(verify(&root, key, proof)).expect("holds");
     });
-    row(entries, "verify", "µs", time);
+    row(report, entries, "verify", "µs", time);
 }
 
-fn snapshots(entries: usize, map: &Map) {
+fn snapshots(report: &mut Report, entries: usize, map: &Map) {
     let start = Instant::now();
     let chunks: Vec<Vec<u8>> = map.chunks().collect();
-    row(entries, "snapshot: export", "ms", start.elapsed().as_secs_f64() * 1e3);
+    row(report, entries, "snapshot: export", "ms", start.elapsed().as_secs_f64() * 1e3);
     let start = Instant::now();
     let mut import = Import::new(map.root());
     for chunk in &chunks {
         import.accept(chunk).expect("verified");
     }
     let copy = import.finish().expect("complete");
-    row(entries, "snapshot: verify and import", "ms", start.elapsed().as_secs_f64() * 1e3);
+    row(report, entries, "snapshot: verify and import", "ms", start.elapsed().as_secs_f64() * 1e3);
     assert_eq!(copy.len(), map.len());
 }
 
 fn main() {
-    println!("{:>9}  {:<44} {:>12}", "entries", "operation", "time");
-    for entries in [10_000, 100_000, 1_000_000] {
-        measure(entries);
+    let mut report = Report::new();
+    if report.wants("map/") {
+        for entries in [10_000, 100_000, 1_000_000] {
+            measure(&mut report, entries);
+        }
     }
+    report.finish();
 }

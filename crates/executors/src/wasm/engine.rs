@@ -2,7 +2,7 @@
 //! ends.
 //!
 //! An outcome is either deterministic, the same on every machine ([`Exit`], with the fuel it used
-//! and a trace root), or a [`HostAbort`]: the fault of this machine, without result and without pay.
+//! and a trace root), or a [`HostAbort`]: this machine's fault, without result and without pay.
 
 use std::fmt;
 use std::sync::Arc;
