@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use executors::wasm::instrument::{ModuleLimits, instrument};
 use fuzzing::{Mutator, TARGETS};
 
 /// Returns the seed from `IDLEWILD_SEED`, else one that differs from run to run.
@@ -39,6 +40,10 @@ fn every_seed_is_accepted() {
     for seed in (TARGETS.iter().find(|target| target.name == "constraint").unwrap().seeds)() {
         let text = String::from_utf8(seed).unwrap();
         text.parse::<types::Constraint>().unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+    let limits = ModuleLimits { memory_pages: 16 };
+    for seed in (TARGETS.iter().find(|target| target.name == "wasm_module").unwrap().seeds)() {
+        instrument(&seed, &limits).unwrap();
     }
     for target in TARGETS {
         assert!(!(target.seeds)().is_empty(), "{} has no seeds", target.name);

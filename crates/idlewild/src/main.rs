@@ -22,6 +22,7 @@ mod network;
 mod output;
 mod parse;
 mod request;
+mod signals;
 mod verify;
 
 use std::process::ExitCode;

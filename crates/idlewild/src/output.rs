@@ -108,6 +108,12 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// Returns a count of things, as in `1 offer` or `2 offers`.
+pub(crate) fn plural(number: usize, thing: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{ending}")
+}
+
 /// Returns a count of bytes in the largest binary unit that leaves a whole part.
 pub(crate) fn bytes(count: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -176,13 +182,12 @@ impl Display for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let cell = |row: &Vec<String>, column: usize| row.get(column).cloned().unwrap_or_default();
-        let numeric = |text: &str| text.starts_with(|c: char| c.is_ascii_digit() || c == '$');
+        let numeric = |text: &str| text.bytes().all(|byte| b"0123456789.,/$<= ".contains(&byte));
         let mut shape = Vec::with_capacity(columns);
         for column in 0..columns {
             let width = self.rows.iter().map(|row| cell(row, column).chars().count()).max();
             let mut body = self.rows.iter().skip(1).map(|row| cell(row, column)).peekable();
-            let right =
-                body.peek().is_some() && body.all(|text| numeric(&text) && !text.contains(" ago"));
+            let right = body.peek().is_some() && body.all(|text| numeric(&text));
             shape.push((width.unwrap_or(0), right));
         }
         for row in &self.rows {

@@ -534,5 +534,4 @@ async fn at(deadline: Option<Instant>) {
 }
 
 #[cfg(test)]
-#[path = "actor_tests.rs"]
 mod tests;

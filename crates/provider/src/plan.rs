@@ -278,5 +278,4 @@ pub(crate) fn deadline(lease: &Lease) -> Time {
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 mod tests;

@@ -117,7 +117,8 @@ fn only_the_arm_taken_is_paid() {
 #[test]
 fn an_exit_code_ends_the_program_from_any_depth() {
     let fields = "(func $deep (param i32) (if (local.get 0)
-        (then (call $deep (i32.sub (local.get 0) (i32.const 1)))) (else (call $exit (i32.const 7)))))";
+        (then (call $deep (i32.sub (local.get 0) (i32.const 1))))
+        (else (call $exit (i32.const 7)))))";
     check(fields, "(call $deep (i32.const 50))", Exit::Code(7));
 }
 

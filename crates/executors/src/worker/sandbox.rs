@@ -162,11 +162,10 @@ mod linux {
     }
 
     fn filter() -> Result<SeccompFilter, seccompiler::BackendError> {
-        let mut rules: BTreeMap<_, _> =
-            ALLOWED.iter().map(|call| (i64::from(*call), vec![])).collect();
+        let mut rules: BTreeMap<_, _> = ALLOWED.iter().map(|call| (*call, vec![])).collect();
         let is_seal =
             SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, ADD_SEALS)?;
-        rules.insert(i64::from(libc::SYS_fcntl), vec![SeccompRule::new(vec![is_seal])?]);
+        rules.insert(libc::SYS_fcntl, vec![SeccompRule::new(vec![is_seal])?]);
         let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
         let arch: TargetArch = std::env::consts::ARCH.try_into()?;
         SeccompFilter::new(rules, refused, SeccompAction::Allow, arch)

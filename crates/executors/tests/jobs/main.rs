@@ -1,5 +1,6 @@
 //! Whole jobs on both engines: real programs, bad programs, the examples.
 #![expect(clippy::unwrap_used, reason = "a test says by panicking what it found")]
+#![expect(clippy::print_stdout, reason = "a test says what it measured and why it is skipped")]
 
 mod engines;
 mod examples;

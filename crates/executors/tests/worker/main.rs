@@ -1,5 +1,6 @@
 //! Worker processes from outside: this program is its own worker, its own liar and its own probe.
 #![expect(clippy::unwrap_used, reason = "a test says by panicking what it found")]
+#![expect(clippy::print_stdout, reason = "a test says what it measured and why it is skipped")]
 
 mod jobs;
 mod liar;

@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     scene: Option<PathBuf>,
 
-    /// Paths a pixel, instead of what the scene says
+    /// Paths a pixel [default: what the scene says; 8 for the demo's own]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4_096))]
     samples: Option<u32>,
 

@@ -19,10 +19,7 @@ mod up;
 mod verify;
 mod wallet;
 
-use std::pin::Pin;
-
 use clap::{Args, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Settings;
 use crate::failure::Outcome;
@@ -62,19 +59,6 @@ impl Context {
     fn address(&self) -> Outcome<types::Address> {
         Ok(self.keyring()?.entry(&self.settings.key)?.address)
     }
-}
-
-/// Waits until this process is asked to terminate.
-fn termination() -> Pin<Box<dyn Future<Output = ()> + Send>> {
-    Box::pin(async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut asked) => {
-                asked.recv().await;
-            }
-            // Without a handler the request ends the process by itself.
-            Err(_) => std::future::pending().await,
-        }
-    })
 }
 
 /// Runs jobs in a sandbox, for the agent that starts it.

@@ -14,6 +14,7 @@ use crate::failure::{Exit, Explain, Outcome};
 use crate::keyring::NewPassphrase;
 use crate::output::{Output, usd};
 use crate::parse;
+use crate::signals::asked_to_end;
 
 /// The longest that is waited for the first offer before the command says how it is doing.
 const OFFER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -137,10 +138,9 @@ async fn report(output: Output, mut status: tokio::sync::watch::Receiver<Status>
     }
 }
 
-/// Waits for Ctrl-C or a request to terminate, or for the end of standard input where this process
-/// is tied to another.
+/// Waits for a request to end, or for the end of standard input where this process is tied to
+/// another.
 async fn end_asked(tied: bool) {
-    let mut terminate = super::termination();
     let ended = async {
         if !tied {
             return std::future::pending().await;
@@ -150,8 +150,7 @@ async fn end_asked(tied: bool) {
         while matches!(tokio::io::stdin().read(&mut byte).await, Ok(count) if count > 0) {}
     };
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = &mut terminate => {}
+        () = asked_to_end() => {}
         () = ended => {}
     }
 }

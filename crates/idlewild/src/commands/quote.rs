@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use types::Amount;
 
 use super::Context;
-use crate::failure::{Exit, Explain, Failure, Outcome};
-use crate::jobs::order_terms;
-use crate::output::{Table, count, dollars, short, usd};
+use crate::failure::{Exit, Failure, Outcome};
+use crate::jobs::{ask_for_quote, order_terms};
+use crate::output::{Table, count, dollars, plural, short, usd};
 use crate::request::{JobArguments, Stdin};
 
 /// Ask who could run a job now, for how much, and why others could not
@@ -28,7 +28,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
     let terms = &request.terms;
     let most = terms.max_price.unwrap_or(Amount::MAX);
     let order = order_terms(&spec, terms, terms.duration, most, Vec::new())?;
-    let quote = network.client.quote(&order).await.because("cannot get a quote")?;
+    let quote = ask_for_quote(&network.client, &order).await?;
     let units = classes::job::units_of_fuel(spec.limits.fuel);
 
     let mut table = Table::new(&["OFFER", "PROVIDER", "AT MOST", "PREMIUM"]);
@@ -48,8 +48,8 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
         false => format!("{table}\n"),
     };
     text.push_str(&format!(
-        "{} offers examined for a job of at most {} Mfuel\n",
-        count(quote.examined.into()),
+        "{} examined for a job of at most {} Mfuel\n",
+        plural(usize::try_from(quote.examined).unwrap_or(usize::MAX), "offer"),
         count(units.get())
     ));
     for exclusion in &quote.excluded {

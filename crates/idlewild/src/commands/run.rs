@@ -11,8 +11,9 @@ use types::{Amount, Readers, Units};
 use super::Context;
 use crate::failure::{Explain, Failure, NO_RESULT, Outcome};
 use crate::jobs::{self, Done, Jobs, Results, Step};
-use crate::output::{Output, bytes, count, dollars, duration, short, usd};
+use crate::output::{Output, bytes, count, dollars, duration, plural, short, usd};
 use crate::request::{JobArguments, Request, Stdin};
+use crate::signals::asked_to_end;
 
 /// Have a program run by a provider, and bring the results home
 ///
@@ -67,7 +68,7 @@ async fn execute(context: &Context, arguments: Arguments) -> Outcome<u8> {
     let watch = |index: usize, step: Step| show_step(context.output, &bar, &request, index, step);
     let done = tokio::select! {
         done = jobs.run_many(&specs, &watch) => done,
-        _ = tokio::signal::ctrl_c() => Err(Failure::stopped()),
+        () = asked_to_end() => Err(Failure::stopped()),
     };
     // Whatever happened, nothing is left running that nobody waits for.
     jobs.close().await;
@@ -148,9 +149,10 @@ impl Report<'_> {
         let files: u64 = results.files.contents().map(|(_, length)| length).sum();
         let files = match (results.files.entries().len(), self.saved) {
             (0, _) => String::new(),
-            (number, Some(_)) => format!(", {number} files ({})", bytes(files)),
+            (number, Some(_)) => format!(", {} ({})", plural(number, "file"), bytes(files)),
             (number, None) => {
-                format!(", {number} files ({}) not kept: --output DIR keeps them", bytes(files))
+                let (number, size) = (plural(number, "file"), bytes(files));
+                format!(", {number} ({size}) not kept: --output DIR keeps them")
             }
         };
         format!(

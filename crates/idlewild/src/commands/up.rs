@@ -17,6 +17,7 @@ use crate::keyring::{Keyring, NewPassphrase};
 use crate::local::LocalNode;
 use crate::network::Network;
 use crate::output::duration;
+use crate::signals::asked_to_end;
 
 /// The name of the key that earns for the provider of this command.
 const PROVIDER_KEY: &str = "provider";
@@ -69,8 +70,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
     let mut agent = None;
     let end = tokio::select! {
         end = serve(context, &arguments, &node, &mut agent, began) => end,
-        _ = tokio::signal::ctrl_c() => Ok(()),
-        () = super::termination() => Ok(()),
+        () = asked_to_end() => Ok(()),
         why = node.failed() => {
             Err(Failure::new(Exit::Failed, format_args!("the node had to stop: {why}")))
         }

@@ -21,6 +21,7 @@ use crate::jobs::{self, Contents, Done, Jobs, Names, Step, Terms};
 use crate::local::LocalNode;
 use crate::network::{Network, Signer};
 use crate::output::{Output, duration, short};
+use crate::signals::asked_to_end;
 use children::Children;
 use picture::{Grid, Picture};
 
@@ -56,6 +57,9 @@ const START_WAIT: Duration = Duration::from_secs(3);
 /// How long an order waits for a free slot.
 const ORDER_WAIT: Duration = Duration::from_secs(300);
 
+/// Paths a pixel of the demo's own scene: few, so that the demo is short.
+const SAMPLES: u32 = 8;
+
 /// What one tile may use.
 const LIMITS: Limits =
     Limits { fuel: 200_000_000_000, memory_pages: 1_024, output_bytes: 16 << 20 };
@@ -65,7 +69,7 @@ const LIMITS: Limits =
 pub(crate) struct Options {
     /// The scene's text, unless it is the demo's own.
     pub(crate) scene: Option<String>,
-    /// Paths a pixel, unless the scene decides.
+    /// Paths a pixel, unless the scene, or the demo for its own, decides.
     pub(crate) samples: Option<u32>,
     /// Where the picture goes.
     pub(crate) picture: PathBuf,
@@ -121,7 +125,7 @@ pub(crate) async fn run(output: Output, options: &Options) -> Outcome<Shown> {
     let node = LocalNode::start_anywhere(&place.path().join("node")).await?;
     let end = tokio::select! {
         end = show(output, options, scene, grid, &place, &node, began) => end,
-        _ = tokio::signal::ctrl_c() => Err(Failure::stopped()),
+        () = asked_to_end() => Err(Failure::stopped()),
     };
     node.stop().await;
     end
@@ -155,7 +159,8 @@ async fn show(
     ));
     output.say(format_args!("tenant     {}", signer.address()));
 
-    let specs = specs(grid, &names, options.samples)?;
+    let samples = options.samples.or(options.scene.is_none().then_some(SAMPLES));
+    let specs = specs(grid, &names, samples)?;
     let jobs = Jobs::new(signer.clone(), terms()).await?;
     let traced = Instant::now();
     let done = trace(output, &jobs, &specs, &offering).await;

@@ -27,7 +27,7 @@ use types::{
 };
 
 pub(crate) use content::{Contents, Names, Results, upload};
-pub(crate) use place::order_terms;
+pub(crate) use place::{ask_for_quote, order_terms};
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::network::Signer;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use api::{Quote, QuotedOffer, SubmitError};
+use api::{Client, Quote, QuotedOffer, SubmitError};
 use classes::job::Spec;
 use types::{
     Action, Amount, Blob, Encode, List, OfferId, OrderId, OrderTerms, Reject,
@@ -10,7 +10,7 @@ use types::{
 };
 
 use super::{Jobs, Step, Terms, follow};
-use crate::failure::{Exit, Explain, Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome};
 use crate::network::Signer;
 use crate::output::usd;
 
@@ -23,6 +23,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Offers that are looked at to find out what an open order may have to pay.
 const OFFERS_SAMPLED: usize = 200;
+
+/// What to do about a budget that nothing can be had for.
+const TOO_CHEAP: &str = "raise --max-price: nothing costs as little on this network";
 
 /// Returns an order for a job that names these offers.
 pub(crate) fn order_terms(
@@ -48,6 +51,24 @@ pub(crate) fn order_terms(
         audit: terms.audit,
         duration: ms(duration),
         expires: api::now().after(ms(terms.order_wait.max(Duration::from_secs(1)))),
+    })
+}
+
+/// Asks who could serve an order.
+pub(crate) async fn ask_for_quote(client: &Client, terms: &OrderTerms) -> Outcome<Quote> {
+    client.quote(terms).await.map_err(|error| {
+        // The node answers with the code for which the ledger would refuse the order.
+        let text = error.to_string();
+        let named = |reject: &&Reject| text.contains(&format!("({})", reject.code()));
+        let failure = Failure::from(error).context("cannot get a quote");
+        match Reject::ALL.iter().find(named) {
+            Some(Reject::OrderBudget) => failure.exit(Exit::Refused).hint(TOO_CHEAP),
+            Some(Reject::OrderDuration) => {
+                failure.exit(Exit::Refused).hint("choose another --timeout")
+            }
+            Some(_) => failure.exit(Exit::Refused),
+            None => failure,
+        }
     })
 }
 
@@ -92,7 +113,7 @@ impl Jobs {
     async fn take(&self, index: usize, spec: &Spec, duration: Duration) -> Outcome<Placed> {
         let most = self.terms.max_price.unwrap_or(Amount::MAX);
         let asked = order_terms(spec, &self.terms, duration, most, Vec::new())?;
-        let quote = self.signer.client.quote(&asked).await.because("cannot get a quote")?;
+        let quote = ask_for_quote(&self.signer.client, &asked).await?;
         let offers = self.ranked(index, &quote);
         let Some(budget) = offers.iter().map(|offer| total(offer)).max() else {
             self.is_anybody_busy(&quote).await?;
@@ -165,7 +186,7 @@ impl Jobs {
             Some(Reject::FundsShort | Reject::AccountUnknown) => {
                 short_of_funds(&self.signer, budget).await
             }
-            Some(Reject::OrderBudget) => failure.hint("--max-price is below what anything costs"),
+            Some(Reject::OrderBudget) => failure.hint(TOO_CHEAP),
             _ => failure,
         }
     }
@@ -189,7 +210,10 @@ fn nobody(quote: &Quote) -> Failure {
         return Failure::new(Exit::NoProvider, "nobody offers to run jobs on this network")
             .hint("offer this machine with `idlewild provide`");
     }
-    let mut text = format!("none of {} offers can take the job", quote.examined);
+    let mut text = match quote.examined {
+        1 => "the one offer there is cannot take the job".to_owned(),
+        number => format!("none of {number} offers can take the job"),
+    };
     for exclusion in quote.excluded.iter().take(4) {
         text.push_str(&format!("\n  {}: {}", exclusion.offers, exclusion.reason));
     }

@@ -63,8 +63,11 @@ fn arguments(act: &Act) -> Vec<u64> {
     values
 }
 
+/// What a guest was answered, its results and the fuel they took, and its memory.
+type Played = (Vec<Result<u32, HostTrap>>, (types::ContentHash, u64), Vec<u8>);
+
 /// Plays the acts; returns every answer, and what is left.
-fn play(acts: &[Act]) -> (Vec<Result<u32, HostTrap>>, (types::ContentHash, u64), Vec<u8>) {
+fn play(acts: &[Act]) -> Played {
     let mut config = config(&[("x", "input"), ("b/y", "other")]);
     config.limits.written_bytes_max = 1000;
     config.limits.entries_max = 6;

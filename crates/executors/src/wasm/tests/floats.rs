@@ -115,8 +115,10 @@ fn vector_lanes_are_canonical_too() {
     let start = format!(
         "(v128.store (i32.const 0) (f32x4.add {quiet} {quiet}))
          (v128.store (i32.const 16) (f64x2.sqrt (v128.const f64x2 -1 4)))
-         (v128.store (i32.const 32) (f32x4.demote_f64x2_zero (v128.const f64x2 -nan:0x9000000000000 1)))
-         (v128.store (i32.const 48) (f32x4.div (v128.const i32x4 0 0 0 0) (v128.const i32x4 0 0 0 0)))
+         (v128.store (i32.const 32) (f32x4.demote_f64x2_zero
+           (v128.const f64x2 -nan:0x9000000000000 1)))
+         (v128.store (i32.const 48) (f32x4.div
+           (v128.const i32x4 0 0 0 0) (v128.const i32x4 0 0 0 0)))
          (if (i32.ne (i32.load (i32.const 0)) (i32.const {NAN32})) (then unreachable))
          (if (i32.ne (i32.load (i32.const 8)) (i32.const {NAN32})) (then unreachable))
          (if (f32.ne (f32.load (i32.const 12)) (f32.const 4)) (then unreachable))

@@ -1,10 +1,8 @@
 //! Commands that need no network: arguments, configuration, keys, exit codes.
 
-mod common;
-
 use std::fs;
 
-use common::{Home, ended, example};
+use crate::common::{Home, ended, example};
 use insta::assert_snapshot;
 
 #[test]

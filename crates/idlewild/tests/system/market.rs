@@ -1,10 +1,10 @@
 //! A tenant and a provider on a network of one machine, through the real binary.
 
-mod common;
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::fs;
 
-use common::{Home, Up, example};
+use crate::common::{Home, Up, example};
 use serde_json::Value;
 
 fn hello() -> String {
@@ -52,7 +52,7 @@ fn a_program_runs_and_brings_everything_home() {
         "friend",
     ]);
     let ended = ended.with_code(7);
-    for shown in ["friend", "GREETING", "well met", "below/a.txt", "one line"] {
+    for shown in ["friend", "GREETING", "well met", "input below", "stdin: 1 lines"] {
         assert!(ended.stdout.contains(shown), "{shown}: {ended:?}");
     }
     assert!(home.path("results/hello.txt").is_file());

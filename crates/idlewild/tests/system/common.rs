@@ -1,5 +1,5 @@
 //! What the whole-system tests share: the real binary, in directories of its own.
-#![allow(dead_code, reason = "each test program uses a part of this")]
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,26 +9,26 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Returns a file of `examples`.
-pub fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
 }
 
 /// A data directory with nothing around it that the binary could pick up.
-pub struct Home {
-    pub directory: TempDir,
+pub(crate) struct Home {
+    pub(crate) directory: TempDir,
 }
 
 /// How a command ended, with its output as text.
 #[derive(Debug)]
-pub struct Ended {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ended {
     /// Returns the one object that `--json` prints.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let mut lines = self.stdout.lines();
         let object = serde_json::from_str(lines.next().unwrap_or_default());
         assert_eq!(lines.next(), None, "more than one object: {self:?}");
@@ -37,7 +37,7 @@ impl Ended {
 
     /// Checks the exit code.
     #[track_caller]
-    pub fn with_code(self, code: i32) -> Self {
+    pub(crate) fn with_code(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self:?}");
         self
     }
@@ -51,12 +51,12 @@ impl Default for Home {
 
 impl Home {
     /// Returns a path in this home.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
     /// Returns the binary with this data directory and no other settings.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_idlewild"));
         command
             .env_clear()
@@ -68,14 +68,17 @@ impl Home {
     }
 
     /// Runs a command to its end.
-    pub fn run<I: AsRef<std::ffi::OsStr>>(&self, words: impl IntoIterator<Item = I>) -> Ended {
+    pub(crate) fn run<I: AsRef<std::ffi::OsStr>>(
+        &self,
+        words: impl IntoIterator<Item = I>,
+    ) -> Ended {
         ended(&self.command().args(words).output().unwrap())
     }
 
     /// Starts a network and waits until it is up.
-    pub fn up(self) -> Up {
+    pub(crate) fn up(self) -> Up {
         let (child, stdout, started) = self.start_up(&["--slots", "2"]);
-        Up { home: self, child: Some(child), stdout, started }
+        Up { home: self, child: Some(child), _stdout: stdout, started }
     }
 
     fn start_up(&self, words: &[&str]) -> (Child, BufReader<ChildStdout>, Value) {
@@ -96,7 +99,7 @@ impl Home {
 }
 
 /// Returns how a command ended.
-pub fn ended(output: &Output) -> Ended {
+pub(crate) fn ended(output: &Output) -> Ended {
     Ended {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -105,28 +108,32 @@ pub fn ended(output: &Output) -> Ended {
 }
 
 /// A network that runs.
-pub struct Up {
-    pub home: Home,
+pub(crate) struct Up {
+    pub(crate) home: Home,
     child: Option<Child>,
     /// Held open, since `up` would notice that nobody reads.
-    stdout: BufReader<ChildStdout>,
-    pub started: Value,
+    #[expect(dead_code, reason = "the network may go on writing to it")]
+    _stdout: BufReader<ChildStdout>,
+    pub(crate) started: Value,
 }
 
 impl Up {
     /// Returns the node's address.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.started["url"].as_str().unwrap().to_owned()
     }
 
     /// Runs a command against this network.
-    pub fn run<I: AsRef<std::ffi::OsStr>>(&self, words: impl IntoIterator<Item = I>) -> Ended {
+    pub(crate) fn run<I: AsRef<std::ffi::OsStr>>(
+        &self,
+        words: impl IntoIterator<Item = I>,
+    ) -> Ended {
         let mut command = self.home.command();
         ended(&command.env("IDLEWILD_NODE", self.url()).args(words).output().unwrap())
     }
 
     /// Asks it to end, as a service manager does, and returns how it did.
-    pub fn end(mut self) -> (Home, i32) {
+    pub(crate) fn end(mut self) -> (Home, i32) {
         let mut child = self.child.take().unwrap();
         let id = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
@@ -136,7 +143,7 @@ impl Up {
     }
 
     /// Kills it without warning.
-    pub fn kill(mut self) -> Home {
+    pub(crate) fn kill(mut self) -> Home {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();

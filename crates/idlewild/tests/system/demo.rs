@@ -1,19 +1,19 @@
 //! The demo: a market at work, with all its providers and with one of them killed.
 
-mod common;
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use common::Home;
+use crate::common::Home;
 use serde_json::Value;
 
 /// A small picture, so that a build without optimisation is quick about it.
 const SCENE: &str = "size 96 54\nsamples 2\nbounces 3\nseed 1\n\
-    camera 0 1 6  0 1 0  40  0 6\nsky 0.6 0.7 0.9  0.2 0.3 0.6\n\
+    camera 0 1 6  0 1 0  40  0 6\nsky 0.6 0.7 0.9  0.2 0.3 0.6  0 0 0\n\
     material ground matte 0.5 0.5 0.5\nmaterial ball metal 0.9 0.7 0.3 0.1\n\
-    plane ground 0\nsphere ball 0 1 0 1\n";
+    plane ground 0 0\nsphere ball 0 1 0 1\n";
 
 fn check(home: &Home, object: &Value) {
     assert_eq!(object["ok"], true, "{object}");

@@ -42,11 +42,23 @@ struct World {
 struct FakeMarket {
     world: Arc<Mutex<World>>,
     hung: Arc<Notify>,
+    called: Arc<Notify>,
 }
 
 impl FakeMarket {
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap()
+    }
+
+    /// Waits for what shows at the latest when the agent calls again.
+    async fn until(&self, holds: impl Fn(&World) -> bool) {
+        loop {
+            let called = self.called.notified();
+            if holds(&self.world()) {
+                return;
+            }
+            called.await;
+        }
     }
 
     /// Counts a call; it then hangs, fails, or goes on.
@@ -56,6 +68,7 @@ impl FakeMarket {
             world.calls += 1;
             (world.calls, world.hang_at, world.failures)
         };
+        self.called.notify_waiters();
         if hang_at.is_some_and(|at| call >= at) {
             self.hung.notify_one();
             std::future::pending::<()>().await;
@@ -409,17 +422,14 @@ async fn what_this_machine_cannot_do_is_given_up_with_notice() {
     let (market, runner) = (market(1), FakeRunner { aborts: true, ..FakeRunner::default() });
     let mut running = start(data.path(), &market, &runner);
     running.status.wait_for(|status| status.failed == 1).await.unwrap();
-    let noticed = || market.world().notices == 1;
-    while !noticed() {
-        // Each listing is a change that the agent shows, or a tick of the paused clock.
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    market.until(|world| world.notices == 1).await;
     assert_eq!(*runner.runs.lock().unwrap(), 2);
     assert!(market.world().receipts.is_empty());
     running.task.abort();
     let _ = running.task.await;
     let again = start(data.path(), &market, &runner);
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    let calls = market.world().calls;
+    market.until(|world| world.calls > calls + 50).await;
     assert_eq!(*runner.runs.lock().unwrap(), 2, "what was given up is not tried again");
     drop(again);
 }
@@ -434,9 +444,7 @@ async fn a_result_that_the_node_lost_comes_back() {
     let _ = first.task.await;
     market.world().contents.clear();
     let second = start(data.path(), &market, &runner);
-    while market.world().contents.is_empty() {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    market.until(|world| !world.contents.is_empty()).await;
     assert_eq!(market.world().receipts.len(), 1);
     drop(second);
 }
