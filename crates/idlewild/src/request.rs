@@ -58,7 +58,8 @@ pub(crate) struct JobArguments {
     ///
     /// Part I, from 0, has IDLEWILD_PART=I and IDLEWILD_PARTS=N in its environment, and {part}
     /// and {parts} are replaced in its arguments. Its files go to DIR/I of --output DIR.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(PARTS_MAX)))]
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(PARTS_MAX)))]
     split: Option<u32>,
 
     /// The most fuel that each job may use; it decides how much is locked

@@ -59,7 +59,13 @@ impl Arguments {
         let price = Rate::new(self.price).because("--price is too high").or_exit(Exit::Usage)?;
         let mib = |bytes| u32::try_from(bytes >> 20).unwrap_or(u32::MAX);
         let job_memory_mib = self.memory.map(mib);
-        let config = Config { region, price, job_memory_mib, ..config };
+        let mut config = Config { region, price, job_memory_mib, ..config };
+        if self.tied {
+            // Whoever holds the other end is gone, and the node with it: there is nobody to hand
+            // anything to.
+            config.drain_seconds = 0;
+            config.retire_on_stop = false;
+        }
         config.validate().or_exit(Exit::Usage)?;
         Ok(config)
     }

@@ -258,8 +258,8 @@ fn happened(
         signer == lease.provider || *signer.key() == lease.node_key
     };
     let began = any(&|verified| {
-        by_provider(verified)
-            && matches!(verified.transaction().action, Action::Start { lease: id } if id == lease.id)
+        let action = &verified.transaction().action;
+        by_provider(verified) && *action == Action::Start { lease: lease.id }
     });
     let must_have_begun = !receipts.is_empty()
         || matches!(

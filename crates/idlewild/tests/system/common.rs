@@ -1,5 +1,4 @@
 //! What the whole-system tests share: the real binary, in directories of its own.
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -78,7 +77,7 @@ impl Home {
     /// Starts a network and waits until it is up.
     pub(crate) fn up(self) -> Up {
         let (child, stdout, started) = self.start_up(&["--slots", "2"]);
-        Up { home: self, child: Some(child), _stdout: stdout, started }
+        Up { home: self, child: Some(child), stdout, started }
     }
 
     fn start_up(&self, words: &[&str]) -> (Child, BufReader<ChildStdout>, Value) {
@@ -113,7 +112,7 @@ pub(crate) struct Up {
     child: Option<Child>,
     /// Held open, since `up` would notice that nobody reads.
     #[expect(dead_code, reason = "the network may go on writing to it")]
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
     pub(crate) started: Value,
 }
 

@@ -1,7 +1,5 @@
 //! The demo: a market at work, with all its providers and with one of them killed.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;

@@ -1,7 +1,5 @@
 //! A tenant and a provider on a network of one machine, through the real binary.
 
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
 use std::fs;
 
 use crate::common::{Home, Up, example};
