@@ -6,8 +6,10 @@ use std::fs;
 use crate::Arguments;
 use crate::house::{House, output_of};
 
-/// Each generated file, with the name that `idlewild __docs NAME` knows it by.
-const GENERATED: &[(&str, &str)] = &[];
+/// The name that `idlewild __docs NAME` knows a page by, and its file. That the files are fresh
+/// is a test of the binary.
+const GENERATED: &[(&str, &str)] =
+    &[("rejects", "docs/rejects.md"), ("openapi", "docs/openapi.json"), ("cli", "docs/cli.md")];
 
 /// Writes the generated files, or with `--check` says which of them are stale.
 pub(crate) fn run(house: &House, arguments: &Arguments) -> Result<bool> {
@@ -25,7 +27,7 @@ pub(crate) fn run(house: &House, arguments: &Arguments) -> Result<bool> {
 }
 
 /// Returns the generated files that differ from the code, with what they should hold.
-pub(crate) fn stale(house: &House) -> Result<Vec<(&'static str, String)>> {
+fn stale(house: &House) -> Result<Vec<(&'static str, String)>> {
     let mut stale = Vec::new();
     for (name, file) in GENERATED {
         let run = ["run", "--quiet", "--profile", "ci", "-p", "idlewild", "--", "__docs", name];

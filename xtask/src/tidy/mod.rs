@@ -21,7 +21,6 @@ use anyhow::Result;
 use std::fmt;
 
 use crate::Arguments;
-use crate::docs;
 use crate::house::House;
 use tree::Tree;
 
@@ -68,9 +67,6 @@ pub(crate) fn run(house: &House, _: &Arguments) -> Result<bool> {
 pub(crate) fn check(house: &House) -> Result<bool> {
     let tree = Tree::read(house)?;
     let mut violations: Vec<Violation> = CHECKS.iter().flat_map(|check| check(&tree)).collect();
-    for (file, _) in docs::stale(house)? {
-        violations.push(Violation::new(file, 1, "differs from the code, run `cargo xtask docs`"));
-    }
     violations.sort();
     for violation in &violations {
         println!("{violation}");

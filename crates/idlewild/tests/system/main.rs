@@ -5,4 +5,5 @@
 mod commands;
 mod common;
 mod demo;
+mod docs;
 mod market;
