@@ -1,14 +1,10 @@
 //! What happens by itself: a queue in the order of time, worked through at each block's begin.
 
-use types::{
-    Address, Asset, Change, Event, Lease, LeaseId, LeaseState, Provider, Time, Unbonding,
-    limits::BLOCK_DUE_MAX,
-};
+use types::{Address, Asset, Change, Event, Provider, Time, Unbonding, limits::BLOCK_DUE_MAX};
 
 use crate::{
-    archive,
     key::{Due, Key, Prefix, Row},
-    lease::{self, CloseReason},
+    lease,
     state::{Broken, State},
     tx::{cancel_order, retire_offer, vote::Proposal},
 };
@@ -17,6 +13,11 @@ impl State {
     /// Puts something into the queue.
     pub(crate) fn schedule(&mut self, time: Time, due: Due) {
         self.mark(Key::Due(time, due));
+    }
+
+    /// Takes something out of the queue that will not happen any more.
+    pub(crate) fn unschedule(&mut self, time: Time, due: Due) {
+        self.remove(Key::Due(time, due));
     }
 
     /// Returns what stands first in the queue.
@@ -55,72 +56,10 @@ fn happen(state: &mut State, due: Due) -> Result<(), Broken> {
     match due {
         Due::OrderExpiry(order) => cancel_order::lapse(state, order),
         Due::OfferExpiry(offer) => retire_offer::lapse(state, offer),
-        Due::StartBy(id) => start_by(state, id),
-        Due::Deadline(id) => match state.get(Key::Lease(id))? {
-            Some(lease @ Lease { state: LeaseState::Reclaiming { .. }, .. }) => {
-                lease::close(state, lease, CloseReason::ProviderReclaimed)
-            }
-            _ => Ok(()),
-        },
-        Due::Ends(id) => ends(state, id),
-        Due::Grace(id) => match state.get::<Lease>(Key::Lease(id))? {
-            Some(lease) => match lease.state {
-                LeaseState::Closing { reason, .. } => lease::close(state, lease, reason),
-                _ => Ok(()),
-            },
-            None => Ok(()),
-        },
-        Due::Release(id) => release(state, id),
-        Due::Archive(id) => archive::take(state, id),
+        Due::Lease(id) => lease::happen(state, id),
         Due::Unbonding(address, sequence) => unbond(state, address, sequence),
         Due::Change(proposal) => take_effect(state, proposal),
     }
-}
-
-fn start_by(state: &mut State, id: LeaseId) -> Result<(), Broken> {
-    match state.get(Key::Lease(id))? {
-        Some(lease @ Lease { state: LeaseState::Pending { .. }, .. }) => {
-            let provider = lease.provider;
-            lease::close(state, lease, CloseReason::ProviderNoStart)?;
-            count_no_start(state, provider)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Counts a lease that a provider did not start, and suspends its offers when it is one too many.
-fn count_no_start(state: &mut State, address: Address) -> Result<(), Broken> {
-    let mut provider: Provider = state.need(Key::Provider(address))?;
-    if provider.no_starts_epoch != state.network.epoch {
-        provider.no_starts_epoch = state.network.epoch;
-        provider.no_starts = 0;
-    }
-    provider.no_starts = provider.no_starts.saturating_add(1);
-    if provider.no_starts >= state.parameters().no_starts_max {
-        let until = state.now().after(state.parameters().epoch_ms);
-        provider.suspended_until = until;
-        state.emit(Event::Suspended { provider: address, until });
-    }
-    state.put(Key::Provider(address), &provider)
-}
-
-fn ends(state: &mut State, id: LeaseId) -> Result<(), Broken> {
-    let Some(lease) = state.get::<Lease>(Key::Lease(id))? else {
-        return Ok(());
-    };
-    match lease.state {
-        LeaseState::Pending { .. } | LeaseState::Active { .. } | LeaseState::Reclaiming { .. } => {
-            lease::close(state, lease, CloseReason::NetworkEnded)
-        }
-        LeaseState::Closing { .. } | LeaseState::Closed { .. } => Ok(()),
-    }
-}
-
-fn release(state: &mut State, id: LeaseId) -> Result<(), Broken> {
-    let Lease { provider, .. } = state.need(Key::Lease(id))?;
-    let amount = state.book().empty(Row::Pending(id), Row::Wallet(provider), Asset::Usd)?;
-    state.emit(Event::Released { lease: id, provider, amount });
-    Ok(())
 }
 
 fn unbond(state: &mut State, address: Address, sequence: u64) -> Result<(), Broken> {

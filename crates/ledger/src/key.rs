@@ -1,8 +1,10 @@
 //! The keys of the state: a tag byte and fixed-width big-endian fields.
 //!
-//! Rows that belong together share a prefix and stand together, and numbers come in their order,
-//! so that a range of keys is a queue or an index. An encoding reads back to the one key that has
-//! it.
+//! Rows that change together stand together: all of an account, all of an order with the lease
+//! that it became, all of an offer. Under the tag and the subject's name a part says which row it
+//! is; neighbours share a path in the map, and so the cost of walking and hashing it. In queues
+//! and indexes numbers come in their order, so that a range of keys is one. An encoding reads back
+//! to the one key that has it.
 
 use types::{
     Address, Asset, ClassId, Hash, LeaseId, OfferId, OrderId, PublicKey, Rate, Reader, Time,
@@ -77,18 +79,8 @@ pub enum Due {
     OrderExpiry(OrderId),
     /// A standing offer lapses.
     OfferExpiry(OfferId),
-    /// A lease should have started.
-    StartBy(LeaseId),
-    /// A provider's notice runs out.
-    Deadline(LeaseId),
-    /// A lease reaches its end.
-    Ends(LeaseId),
-    /// A closing lease's last chance for a receipt ends.
-    Grace(LeaseId),
-    /// A provider's part is released.
-    Release(LeaseId),
-    /// A closed lease leaves the state.
-    Archive(LeaseId),
+    /// The next thing happens to a lease that its state has waiting for it.
+    Lease(LeaseId),
     /// Stake is back.
     Unbonding(Address, u64),
     /// A change takes effect, if it was decided.
@@ -196,35 +188,74 @@ impl std::fmt::Debug for KeyBytes {
 mod tag {
     pub(super) const NETWORK: u8 = 0;
     pub(super) const PARAMETERS: u8 = 1;
+    /// All rows of an account; a part follows its address.
     pub(super) const ACCOUNT: u8 = 2;
-    pub(super) const BOOK: u8 = 3;
-    pub(super) const ISSUER: u8 = 4;
-    pub(super) const PROVIDER: u8 = 5;
-    pub(super) const NODE_KEY: u8 = 6;
+    /// All rows of an order and of its lease; a part follows their name.
+    pub(super) const ORDER: u8 = 3;
+    /// All rows of an offer; a part follows its name.
+    pub(super) const OFFER: u8 = 4;
+    /// Rows of the book that are nobody's.
+    pub(super) const BOOK: u8 = 5;
+    pub(super) const PROVIDER: u8 = 6;
     pub(super) const UNBONDING: u8 = 7;
-    pub(super) const OFFER: u8 = 8;
-    pub(super) const OFFER_LEASED: u8 = 9;
-    pub(super) const OFFER_BY_PRICE: u8 = 10;
-    pub(super) const OFFER_BY_PROVIDER: u8 = 11;
-    pub(super) const ORDER: u8 = 12;
-    pub(super) const OPEN_ORDER: u8 = 13;
-    pub(super) const MATCHING: u8 = 14;
-    pub(super) const LEASE: u8 = 15;
-    pub(super) const LEASE_BY_PROVIDER: u8 = 16;
-    pub(super) const RECEIPT: u8 = 17;
-    pub(super) const DUE: u8 = 18;
-    pub(super) const TALLY: u8 = 19;
-    pub(super) const TALLY_PAST: u8 = 20;
-    pub(super) const PROPOSAL: u8 = 21;
-    pub(super) const VOTE: u8 = 22;
-    pub(super) const ARCHIVE: u8 = 23;
+    pub(super) const OFFER_BY_PRICE: u8 = 8;
+    pub(super) const OFFER_BY_PROVIDER: u8 = 9;
+    pub(super) const OPEN_ORDER: u8 = 10;
+    pub(super) const MATCHING: u8 = 11;
+    pub(super) const LEASE_BY_PROVIDER: u8 = 12;
+    pub(super) const DUE: u8 = 13;
+    pub(super) const TALLY: u8 = 14;
+    pub(super) const TALLY_PAST: u8 = 15;
+    pub(super) const PROPOSAL: u8 = 16;
+    pub(super) const VOTE: u8 = 17;
+    pub(super) const ARCHIVE: u8 = 18;
+}
+
+/// Parts of what stands under [`tag::ACCOUNT`].
+mod account {
+    pub(super) const COUNTERS: u8 = 0;
+    pub(super) const WALLET: u8 = 1;
+    pub(super) const STAKE: u8 = 2;
+    pub(super) const UNBONDING: u8 = 3;
+    pub(super) const VESTING: u8 = 4;
+    pub(super) const ISSUED: u8 = 5;
+    pub(super) const ISSUER: u8 = 6;
+    pub(super) const NODE_KEY: u8 = 7;
+}
+
+/// Parts of what stands under [`tag::ORDER`].
+mod order {
+    pub(super) const TERMS: u8 = 0;
+    pub(super) const LOCKED: u8 = 1;
+    pub(super) const LEASE: u8 = 2;
+    pub(super) const ESCROW: u8 = 3;
+    pub(super) const PENDING: u8 = 4;
+    pub(super) const GUARANTEE: u8 = 5;
+    pub(super) const RECEIPT: u8 = 6;
+}
+
+/// Parts of what stands under [`tag::OFFER`].
+mod offer {
+    pub(super) const TERMS: u8 = 0;
+    pub(super) const LOCKED: u8 = 1;
+    pub(super) const LEASED: u8 = 2;
+}
+
+/// Kinds of what stands under [`tag::BOOK`].
+mod book {
+    pub(super) const ASK: u8 = 0;
+    pub(super) const AUDIT_POOL: u8 = 1;
+    pub(super) const TREASURY: u8 = 2;
+    pub(super) const BUYBACK: u8 = 3;
+    pub(super) const REWARDS: u8 = 4;
+    pub(super) const BOOT: u8 = 5;
+    pub(super) const DISPUTE: u8 = 6;
+    pub(super) const BURNED: u8 = 7;
 }
 
 /// Keys that share their first fields and stand together.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Prefix {
-    /// The whole book.
-    Book,
     /// All providers.
     Providers,
     /// An account's unbondings.
@@ -252,7 +283,6 @@ impl Prefix {
     pub(crate) fn to_bytes(self) -> KeyBytes {
         let tagged = KeyBytes::tagged;
         match self {
-            Self::Book => tagged(tag::BOOK),
             Self::Providers => tagged(tag::PROVIDER),
             Self::Unbondings(address) => tagged(tag::UNBONDING).with(address.as_bytes()),
             Self::OffersByPrice(ClassId(class), Region(region)) => {
@@ -265,7 +295,7 @@ impl Prefix {
             Self::LeasesByProvider(address) => {
                 tagged(tag::LEASE_BY_PROVIDER).with(address.as_bytes())
             }
-            Self::Receipts(lease) => tagged(tag::RECEIPT).with(lease.as_bytes()),
+            Self::Receipts(lease) => of_lease(lease, order::RECEIPT),
             Self::Due => tagged(tag::DUE),
             Self::Proposals => tagged(tag::PROPOSAL),
             Self::Votes(hash) => tagged(tag::VOTE).with(hash.as_bytes()),
@@ -280,50 +310,59 @@ const fn asset_number(asset: Asset) -> u8 {
     }
 }
 
+fn of_account(address: Address, part: u8) -> KeyBytes {
+    KeyBytes::tagged(tag::ACCOUNT).with(address.as_bytes()).with(&[part])
+}
+
+fn of_order(order: OrderId, part: u8) -> KeyBytes {
+    KeyBytes::tagged(tag::ORDER).with(order.as_bytes()).with(&[part])
+}
+
+fn of_lease(lease: LeaseId, part: u8) -> KeyBytes {
+    of_order(OrderId::from(lease), part)
+}
+
+fn of_offer(offer: OfferId, part: u8) -> KeyBytes {
+    KeyBytes::tagged(tag::OFFER).with(offer.as_bytes()).with(&[part])
+}
+
 impl Row {
-    fn append_to(self, key: KeyBytes) -> KeyBytes {
+    /// Returns the encoding of the row's keys up to the asset.
+    fn to_bytes(self) -> KeyBytes {
+        let of_none = |kind| KeyBytes::tagged(tag::BOOK).with(&[kind]);
         match self {
-            Self::Wallet(address) => key.with(&[0]).with(address.as_bytes()),
-            Self::Order(order) => key.with(&[1]).with(order.as_bytes()),
-            Self::Offer(offer) => key.with(&[2]).with(offer.as_bytes()),
-            Self::Escrow(lease) => key.with(&[3]).with(lease.as_bytes()),
-            Self::Pending(lease) => key.with(&[4]).with(lease.as_bytes()),
-            Self::Guarantee(lease) => key.with(&[5]).with(lease.as_bytes()),
-            Self::Stake(address) => key.with(&[6]).with(address.as_bytes()),
-            Self::Unbonding(address) => key.with(&[7]).with(address.as_bytes()),
-            Self::Vesting(address) => key.with(&[8]).with(address.as_bytes()),
-            Self::Ask(hash) => key.with(&[9]).with(hash.as_bytes()),
-            Self::AuditPool => key.with(&[10]),
-            Self::Treasury => key.with(&[11]),
-            Self::Buyback => key.with(&[12]),
-            Self::Rewards => key.with(&[13]),
-            Self::Boot(ClassId(class)) => key.with(&[14]).with(&class.to_be_bytes()),
-            Self::Dispute(hash) => key.with(&[15]).with(hash.as_bytes()),
-            Self::Burned => key.with(&[16]),
-            Self::Issued(address) => key.with(&[17]).with(address.as_bytes()),
+            Self::Wallet(address) => of_account(address, account::WALLET),
+            Self::Order(order) => of_order(order, order::LOCKED),
+            Self::Offer(offer) => of_offer(offer, offer::LOCKED),
+            Self::Escrow(lease) => of_lease(lease, order::ESCROW),
+            Self::Pending(lease) => of_lease(lease, order::PENDING),
+            Self::Guarantee(lease) => of_lease(lease, order::GUARANTEE),
+            Self::Stake(address) => of_account(address, account::STAKE),
+            Self::Unbonding(address) => of_account(address, account::UNBONDING),
+            Self::Vesting(address) => of_account(address, account::VESTING),
+            Self::Ask(hash) => of_none(book::ASK).with(hash.as_bytes()),
+            Self::AuditPool => of_none(book::AUDIT_POOL),
+            Self::Treasury => of_none(book::TREASURY),
+            Self::Buyback => of_none(book::BUYBACK),
+            Self::Rewards => of_none(book::REWARDS),
+            Self::Boot(ClassId(class)) => of_none(book::BOOT).with(&class.to_be_bytes()),
+            Self::Dispute(hash) => of_none(book::DISPUTE).with(hash.as_bytes()),
+            Self::Burned => of_none(book::BURNED),
+            Self::Issued(address) => of_account(address, account::ISSUED),
         }
     }
 
+    /// Reads a row that is nobody's.
     fn read(fields: &mut Fields<'_>) -> Option<Self> {
         Some(match fields.number8()? {
-            0 => Self::Wallet(fields.address()?),
-            1 => Self::Order(OrderId::from_bytes(fields.array()?)),
-            2 => Self::Offer(OfferId::from_bytes(fields.array()?)),
-            3 => Self::Escrow(fields.lease()?),
-            4 => Self::Pending(fields.lease()?),
-            5 => Self::Guarantee(fields.lease()?),
-            6 => Self::Stake(fields.address()?),
-            7 => Self::Unbonding(fields.address()?),
-            8 => Self::Vesting(fields.address()?),
-            9 => Self::Ask(Hash::from_bytes(fields.array()?)),
-            10 => Self::AuditPool,
-            11 => Self::Treasury,
-            12 => Self::Buyback,
-            13 => Self::Rewards,
-            14 => Self::Boot(fields.class()?),
-            15 => Self::Dispute(Hash::from_bytes(fields.array()?)),
-            16 => Self::Burned,
-            17 => Self::Issued(fields.address()?),
+            book::ASK => Self::Ask(Hash::from_bytes(fields.array()?)),
+            book::AUDIT_POOL => Self::AuditPool,
+            book::TREASURY => Self::Treasury,
+            book::BUYBACK => Self::Buyback,
+            book::REWARDS => Self::Rewards,
+            book::BOOT => Self::Boot(fields.class()?),
+            book::DISPUTE => Self::Dispute(Hash::from_bytes(fields.array()?)),
+            book::BURNED => Self::Burned,
             _ => return None,
         })
     }
@@ -334,16 +373,11 @@ impl Due {
         match self {
             Self::OrderExpiry(order) => key.with(&[0]).with(order.as_bytes()),
             Self::OfferExpiry(offer) => key.with(&[1]).with(offer.as_bytes()),
-            Self::StartBy(lease) => key.with(&[2]).with(lease.as_bytes()),
-            Self::Deadline(lease) => key.with(&[3]).with(lease.as_bytes()),
-            Self::Ends(lease) => key.with(&[4]).with(lease.as_bytes()),
-            Self::Grace(lease) => key.with(&[5]).with(lease.as_bytes()),
-            Self::Release(lease) => key.with(&[6]).with(lease.as_bytes()),
-            Self::Archive(lease) => key.with(&[7]).with(lease.as_bytes()),
+            Self::Lease(lease) => key.with(&[2]).with(lease.as_bytes()),
             Self::Unbonding(address, sequence) => {
-                key.with(&[8]).with(address.as_bytes()).with(&sequence.to_be_bytes())
+                key.with(&[3]).with(address.as_bytes()).with(&sequence.to_be_bytes())
             }
-            Self::Change(hash) => key.with(&[9]).with(hash.as_bytes()),
+            Self::Change(hash) => key.with(&[4]).with(hash.as_bytes()),
         }
     }
 
@@ -351,14 +385,9 @@ impl Due {
         Some(match fields.number8()? {
             0 => Self::OrderExpiry(OrderId::from_bytes(fields.array()?)),
             1 => Self::OfferExpiry(OfferId::from_bytes(fields.array()?)),
-            2 => Self::StartBy(fields.lease()?),
-            3 => Self::Deadline(fields.lease()?),
-            4 => Self::Ends(fields.lease()?),
-            5 => Self::Grace(fields.lease()?),
-            6 => Self::Release(fields.lease()?),
-            7 => Self::Archive(fields.lease()?),
-            8 => Self::Unbonding(fields.address()?, fields.number64()?),
-            9 => Self::Change(Hash::from_bytes(fields.array()?)),
+            2 => Self::Lease(fields.lease()?),
+            3 => Self::Unbonding(fields.address()?, fields.number64()?),
+            4 => Self::Change(Hash::from_bytes(fields.array()?)),
             _ => return None,
         })
     }
@@ -372,18 +401,18 @@ impl Key {
         match self {
             Self::Network => tagged(tag::NETWORK),
             Self::Parameters => tagged(tag::PARAMETERS),
-            Self::Account(address) => tagged(tag::ACCOUNT).with(address.as_bytes()),
-            Self::Book(row, asset) => row.append_to(tagged(tag::BOOK)).with(&[asset_number(asset)]),
+            Self::Account(address) => of_account(address, account::COUNTERS),
+            Self::Book(row, asset) => row.to_bytes().with(&[asset_number(asset)]),
             Self::Issuer(address, asset) => {
-                tagged(tag::ISSUER).with(address.as_bytes()).with(&[asset_number(asset)])
+                of_account(address, account::ISSUER).with(&[asset_number(asset)])
             }
             Self::Provider(address) => tagged(tag::PROVIDER).with(address.as_bytes()),
-            Self::NodeKey(key) => tagged(tag::NODE_KEY).with(key.as_bytes()),
+            Self::NodeKey(key) => of_account(Address::new(key), account::NODE_KEY),
             Self::Unbonding(address, sequence) => {
                 Prefix::Unbondings(address).to_bytes().with(&sequence.to_be_bytes())
             }
-            Self::Offer(offer) => tagged(tag::OFFER).with(offer.as_bytes()),
-            Self::OfferLeased(offer) => tagged(tag::OFFER_LEASED).with(offer.as_bytes()),
+            Self::Offer(offer) => of_offer(offer, offer::TERMS),
+            Self::OfferLeased(offer) => of_offer(offer, offer::LEASED),
             Self::OfferByPrice(class, region, rate, posted, offer) => {
                 Prefix::OffersByPrice(class, region)
                     .to_bytes()
@@ -394,13 +423,13 @@ impl Key {
             Self::OfferByProvider(address, offer) => {
                 Prefix::OffersByProvider(address).to_bytes().with(offer.as_bytes())
             }
-            Self::Order(order) => tagged(tag::ORDER).with(order.as_bytes()),
+            Self::Order(order) => of_order(order, order::TERMS),
             Self::OpenOrder(class, placed, order) => Prefix::OpenOrders(class)
                 .to_bytes()
                 .with(&placed.as_ms().to_be_bytes())
                 .with(order.as_bytes()),
             Self::Matching(ClassId(class)) => tagged(tag::MATCHING).with(&class.to_be_bytes()),
-            Self::Lease(lease) => tagged(tag::LEASE).with(lease.as_bytes()),
+            Self::Lease(lease) => of_lease(lease, order::LEASE),
             Self::LeaseByProvider(address, lease) => {
                 Prefix::LeasesByProvider(address).to_bytes().with(lease.as_bytes())
             }
@@ -430,14 +459,12 @@ impl Key {
         Some(match fields.number8()? {
             tag::NETWORK => Self::Network,
             tag::PARAMETERS => Self::Parameters,
-            tag::ACCOUNT => Self::Account(fields.address()?),
+            tag::ACCOUNT => Self::read_account(fields)?,
+            tag::ORDER => Self::read_order(fields)?,
+            tag::OFFER => Self::read_offer(fields)?,
             tag::BOOK => Self::Book(Row::read(fields)?, fields.asset()?),
-            tag::ISSUER => Self::Issuer(fields.address()?, fields.asset()?),
             tag::PROVIDER => Self::Provider(fields.address()?),
-            tag::NODE_KEY => Self::NodeKey(PublicKey::from_bytes(fields.array()?)),
             tag::UNBONDING => Self::Unbonding(fields.address()?, fields.number64()?),
-            tag::OFFER => Self::Offer(OfferId::from_bytes(fields.array()?)),
-            tag::OFFER_LEASED => Self::OfferLeased(OfferId::from_bytes(fields.array()?)),
             tag::OFFER_BY_PRICE => Self::OfferByPrice(
                 fields.class()?,
                 Region(fields.array()?),
@@ -448,22 +475,63 @@ impl Key {
             tag::OFFER_BY_PROVIDER => {
                 Self::OfferByProvider(fields.address()?, OfferId::from_bytes(fields.array()?))
             }
-            tag::ORDER => Self::Order(OrderId::from_bytes(fields.array()?)),
             tag::OPEN_ORDER => Self::OpenOrder(
                 fields.class()?,
                 Time::from_ms(fields.number64()?),
                 OrderId::from_bytes(fields.array()?),
             ),
             tag::MATCHING => Self::Matching(fields.class()?),
-            tag::LEASE => Self::Lease(fields.lease()?),
             tag::LEASE_BY_PROVIDER => Self::LeaseByProvider(fields.address()?, fields.lease()?),
-            tag::RECEIPT => Self::Receipt(fields.lease()?, u32::from_be_bytes(fields.array()?)),
             tag::DUE => Self::Due(Time::from_ms(fields.number64()?), Due::read(fields)?),
             tag::TALLY => Self::Tally(fields.class()?),
             tag::TALLY_PAST => Self::TallyPast(fields.class()?),
             tag::PROPOSAL => Self::Proposal(Hash::from_bytes(fields.array()?)),
             tag::VOTE => Self::Vote(Hash::from_bytes(fields.array()?), fields.address()?),
             tag::ARCHIVE => Self::Archive,
+            _ => return None,
+        })
+    }
+
+    fn read_account(fields: &mut Fields<'_>) -> Option<Self> {
+        let address = fields.address()?;
+        let row = match fields.number8()? {
+            account::COUNTERS => return Some(Self::Account(address)),
+            account::WALLET => Row::Wallet(address),
+            account::STAKE => Row::Stake(address),
+            account::UNBONDING => Row::Unbonding(address),
+            account::VESTING => Row::Vesting(address),
+            account::ISSUED => Row::Issued(address),
+            account::ISSUER => return Some(Self::Issuer(address, fields.asset()?)),
+            account::NODE_KEY => return Some(Self::NodeKey(*address.key())),
+            _ => return None,
+        };
+        Some(Self::Book(row, fields.asset()?))
+    }
+
+    fn read_order(fields: &mut Fields<'_>) -> Option<Self> {
+        let order = OrderId::from_bytes(fields.array()?);
+        let lease = LeaseId::from(order);
+        let row = match fields.number8()? {
+            order::TERMS => return Some(Self::Order(order)),
+            order::LOCKED => Row::Order(order),
+            order::LEASE => return Some(Self::Lease(lease)),
+            order::ESCROW => Row::Escrow(lease),
+            order::PENDING => Row::Pending(lease),
+            order::GUARANTEE => Row::Guarantee(lease),
+            order::RECEIPT => {
+                return Some(Self::Receipt(lease, u32::from_be_bytes(fields.array()?)));
+            }
+            _ => return None,
+        };
+        Some(Self::Book(row, fields.asset()?))
+    }
+
+    fn read_offer(fields: &mut Fields<'_>) -> Option<Self> {
+        let offer = OfferId::from_bytes(fields.array()?);
+        Some(match fields.number8()? {
+            offer::TERMS => Self::Offer(offer),
+            offer::LOCKED => Self::Book(Row::Offer(offer), fields.asset()?),
+            offer::LEASED => Self::OfferLeased(offer),
             _ => return None,
         })
     }
@@ -538,12 +606,7 @@ mod tests {
         let dues = [
             Due::OrderExpiry(order),
             Due::OfferExpiry(offer),
-            Due::StartBy(lease),
-            Due::Deadline(lease),
-            Due::Ends(lease),
-            Due::Grace(lease),
-            Due::Release(lease),
-            Due::Archive(lease),
+            Due::Lease(lease),
             Due::Unbonding(address, 7),
             Due::Change(hash),
         ];
@@ -577,7 +640,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_reads_back_and_stands_in_the_order_of_its_type() {
+    fn every_key_reads_back_and_no_other_has_its_encoding() {
         let keys = one_of_each();
         for key in &keys {
             let bytes = key.to_bytes();
@@ -586,15 +649,16 @@ mod tests {
             assert_eq!(Key::from_bytes(&longer), None, "{key:?}");
             assert_eq!(Key::from_bytes(&longer[..longer.len() - 2]), None, "{key:?}");
         }
-        let encoded: Vec<_> = keys.iter().map(|key| key.to_bytes().as_slice().to_vec()).collect();
-        assert!(encoded.is_sorted() && keys.is_sorted());
+        let encoded = keys.iter().map(|key| key.to_bytes().as_slice().to_vec());
+        let different: std::collections::BTreeSet<_> = encoded.collect();
+        assert_eq!(different.len(), keys.len());
     }
 
     #[test]
     fn the_encodings_are_pinned() {
         let bytes: Vec<u8> =
             one_of_each().iter().flat_map(|key| key.to_bytes().as_slice().to_vec()).collect();
-        let pinned = "d3477b351f9f6e4551c8fb784df906ec6bf2c78b503b5247085171b2934cb832";
+        let pinned = "bacc6af9ebc383f36710b7b4d6b9e91f87f5e72cb0414697e998b0ba92cb1e63";
         assert_eq!(Hash::of("keys", &[&bytes]).to_string(), pinned);
     }
 

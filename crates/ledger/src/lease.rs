@@ -1,13 +1,18 @@
 //! The life of a lease: how it opens, and how it is settled when it closes.
+//!
+//! A lease stands in the queue of what happens by itself exactly once, at the time that its state
+//! waits for: its start, its end, its deadline, the end of its grace; closed, the release of the
+//! provider's part and then its archiving.
 
 use types::{
-    Asset, Event, Lease, LeaseId, LeaseState, OrderId, OrderTerms, Settlement, Tally, Units,
+    Address, Asset, Duration, Event, Lease, LeaseId, LeaseState, OrderId, OrderTerms, Provider,
+    Settlement, Tally, Time, Units,
 };
 
 pub(crate) use types::CloseReason;
 
 use crate::{
-    epoch,
+    archive, epoch,
     key::{Due, Key, Row},
     matching::{self, Take},
     settlement::{self, Owed},
@@ -18,7 +23,7 @@ use crate::{
 pub(crate) fn open(
     state: &mut State,
     order: OrderId,
-    tenant: types::Address,
+    tenant: Address,
     terms: &OrderTerms,
     take: Take,
     from: Row,
@@ -54,8 +59,7 @@ pub(crate) fn open(
     };
     state.put(Key::Lease(id), &lease)?;
     state.mark(Key::LeaseByProvider(provider.address, id));
-    state.schedule(start_by, Due::StartBy(id));
-    state.schedule(ends, Due::Ends(id));
+    schedule(state, &lease);
     state.emit(Event::LeaseOpened {
         lease: id,
         order,
@@ -68,12 +72,81 @@ pub(crate) fn open(
     Ok(())
 }
 
+/// Returns what a lease that is not closed waits for by itself.
+fn awaited(lease: &Lease) -> Option<Time> {
+    match lease.state {
+        LeaseState::Pending { start_by } => Some(start_by.min(lease.ends)),
+        LeaseState::Active { .. } => Some(lease.ends),
+        LeaseState::Reclaiming { deadline, .. } => Some(deadline),
+        LeaseState::Closing { until, .. } => Some(until),
+        LeaseState::Closed { .. } => None,
+    }
+}
+
+fn schedule(state: &mut State, lease: &Lease) {
+    if let Some(time) = awaited(lease) {
+        state.schedule(time, Due::Lease(lease.id));
+    }
+}
+
+fn unschedule(state: &mut State, lease: &Lease) {
+    if let Some(time) = awaited(lease) {
+        state.unschedule(time, Due::Lease(lease.id));
+    }
+}
+
+/// Takes a lease to another state in which it is not closed.
+pub(crate) fn advance(state: &mut State, mut lease: Lease, to: LeaseState) -> Result<(), Broken> {
+    unschedule(state, &lease);
+    lease.state = to;
+    schedule(state, &lease);
+    state.put(Key::Lease(lease.id), &lease)
+}
+
+/// Lets happen what a lease waited for.
+pub(crate) fn happen(state: &mut State, id: LeaseId) -> Result<(), Broken> {
+    let lease: Lease = state.need(Key::Lease(id))?;
+    match lease.state {
+        LeaseState::Pending { start_by } if start_by <= lease.ends => {
+            let provider = lease.provider;
+            close(state, lease, CloseReason::ProviderNoStart)?;
+            count_no_start(state, provider)
+        }
+        LeaseState::Pending { .. } | LeaseState::Active { .. } => {
+            close(state, lease, CloseReason::NetworkEnded)
+        }
+        LeaseState::Reclaiming { .. } => close(state, lease, CloseReason::ProviderReclaimed),
+        LeaseState::Closing { reason, .. } => close(state, lease, reason),
+        LeaseState::Closed { .. } if state.has(Key::Book(Row::Pending(id), Asset::Usd)) => {
+            release(state, &lease)
+        }
+        LeaseState::Closed { .. } => archive::take(state, id),
+    }
+}
+
+/// Counts a lease that a provider did not start, and suspends its offers when it is one too many.
+fn count_no_start(state: &mut State, address: Address) -> Result<(), Broken> {
+    let mut provider: Provider = state.need(Key::Provider(address))?;
+    if provider.no_starts_epoch != state.network.epoch {
+        provider.no_starts_epoch = state.network.epoch;
+        provider.no_starts = 0;
+    }
+    provider.no_starts = provider.no_starts.saturating_add(1);
+    if provider.no_starts >= state.parameters().no_starts_max {
+        let until = state.now().after(state.parameters().epoch_ms);
+        provider.suspended_until = until;
+        state.emit(Event::Suspended { provider: address, until });
+    }
+    state.put(Key::Provider(address), &provider)
+}
+
 /// Settles a lease that is not closed yet, and closes it.
 pub(crate) fn close(
     state: &mut State,
     mut lease: Lease,
     reason: CloseReason,
 ) -> Result<(), Broken> {
+    unschedule(state, &lease);
     let now = state.now();
     let started_then_closed =
         reason == CloseReason::TenantClosed && matches!(lease.state, LeaseState::Closing { .. });
@@ -91,16 +164,14 @@ pub(crate) fn close(
     lease.settlement = settlement::split(&terms, owed, state.parameters())?;
     pay(state, &lease)?;
     lease.state = LeaseState::Closed { at: now, reason };
-    lease.release = None;
-    if !lease.settlement.net.is_zero() {
-        let release = now.after(state.parameters().release_window_ms);
-        lease.release = Some(release);
-        state.schedule(release, Due::Release(lease.id));
+    lease.release = match lease.settlement.net.is_zero() {
+        true => None,
+        false => Some(now.after(state.parameters().release_window_ms)),
+    };
+    match lease.release {
+        Some(release) => state.schedule(release, Due::Lease(lease.id)),
+        None => schedule_archive(state, lease.id),
     }
-    let kept = u64::from(state.parameters().closed_lease_epochs)
-        .saturating_mul(state.parameters().epoch_ms.as_ms());
-    let archived = lease.release.unwrap_or(now).after(types::Duration::from_ms(kept));
-    state.schedule(archived, Due::Archive(lease.id));
     free(state, &lease)?;
     state.put(Key::Lease(lease.id), &lease)?;
     state.emit(Event::LeaseClosed {
@@ -112,6 +183,23 @@ pub(crate) fn close(
         settlement: lease.settlement,
     });
     Ok(())
+}
+
+/// Gives a closed lease's provider its part.
+fn release(state: &mut State, lease: &Lease) -> Result<(), Broken> {
+    let &Lease { id, provider, .. } = lease;
+    let amount = state.book().empty(Row::Pending(id), Row::Wallet(provider), Asset::Usd)?;
+    state.emit(Event::Released { lease: id, provider, amount });
+    schedule_archive(state, id);
+    Ok(())
+}
+
+fn schedule_archive(state: &mut State, id: LeaseId) {
+    let parameters = state.parameters();
+    let kept_ms =
+        u64::from(parameters.closed_lease_epochs).saturating_mul(parameters.epoch_ms.as_ms());
+    let archived = state.now().after(Duration::from_ms(kept_ms));
+    state.schedule(archived, Due::Lease(id));
 }
 
 /// Pays out the escrow as the settlement says, and counts it.
@@ -140,7 +228,7 @@ fn pay(state: &mut State, lease: &Lease) -> Result<(), Broken> {
 /// Frees the slot that a lease took.
 fn free(state: &mut State, lease: &Lease) -> Result<(), Broken> {
     state.remove(Key::LeaseByProvider(lease.provider, lease.id));
-    let mut provider: types::Provider = state.need(Key::Provider(lease.provider))?;
+    let mut provider: Provider = state.need(Key::Provider(lease.provider))?;
     provider.leases = provider.leases.checked_sub(1).ok_or(Broken)?;
     state.put(Key::Provider(lease.provider), &provider)?;
     let leased: u32 = state.need(Key::OfferLeased(lease.offer))?;

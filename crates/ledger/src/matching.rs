@@ -15,7 +15,7 @@ use types::{
 };
 
 use crate::{
-    key::{Key, Prefix, Region, Row},
+    key::{Due, Key, Prefix, Region, Row},
     lease,
     state::{Broken, State},
 };
@@ -281,6 +281,7 @@ fn try_open(state: &mut State, class: &'static dyn Class, id: OrderId) -> Result
 /// Takes an order out of the queue of open ones.
 pub(crate) fn forget_open(state: &mut State, order: &Order) -> Result<(), Broken> {
     state.remove(Key::OpenOrder(order.terms.class, order.placed, order.id));
+    state.unschedule(order.terms.expires, Due::OrderExpiry(order.id));
     let key = Key::Account(order.tenant);
     let mut account: types::Account = state.need(key)?;
     account.open_orders = account.open_orders.checked_sub(1).ok_or(Broken)?;

@@ -152,7 +152,7 @@ identifier! {
     OrderId
 }
 identifier! {
-    /// Names a lease: derived from its order.
+    /// Names a lease: as its order, which becomes one lease at most.
     LeaseId
 }
 identifier! {
@@ -182,7 +182,13 @@ impl From<TransactionId> for OrderId {
 
 impl From<OrderId> for LeaseId {
     fn from(id: OrderId) -> Self {
-        Self(*Hash::of("idlewild lease", &[id.as_bytes()]).as_bytes())
+        Self(id.0)
+    }
+}
+
+impl From<LeaseId> for OrderId {
+    fn from(id: LeaseId) -> Self {
+        Self(id.0)
     }
 }
 

@@ -66,6 +66,9 @@ pub enum ParametersError {
     /// An epoch is shorter than a second.
     #[error("epoch_ms must be at least 1,000")]
     Epoch,
+    /// No change could ever be voted on again.
+    #[error("change_delay_ms must not exceed market_horizon_ms")]
+    Delay,
     /// Something that must be positive is zero.
     #[error("{0} must not be zero")]
     Zero(&'static str),
@@ -142,11 +145,15 @@ impl Parameters {
             ("open_orders_max", u64::from(self.open_orders_max)),
             ("offers_max", u64::from(self.offers_max)),
             ("no_starts_max", u64::from(self.no_starts_max)),
+            ("closed_lease_epochs", u64::from(self.closed_lease_epochs)),
         ];
-        match positive.iter().find(|(_, value)| *value == 0) {
-            Some((name, _)) => Err(ParametersError::Zero(name)),
-            None => Ok(()),
+        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(ParametersError::Zero(name));
         }
+        if self.change_delay_ms > self.market_horizon_ms {
+            return Err(ParametersError::Delay);
+        }
+        Ok(())
     }
 }
 

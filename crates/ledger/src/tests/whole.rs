@@ -40,7 +40,7 @@ fn recorded() -> Fixture {
 fn the_same_blocks_give_the_same_root_and_it_is_pinned() {
     let (first, second) = (recorded().ledger.end().root, recorded().ledger.end().root);
     assert_eq!(first, second);
-    let pinned = "389f15c6fdbf35cbf5d4f6a53e5d08cd6ffd28a6b5399006c9eee8639b946148";
+    let pinned = "fe4c463a51f1a6d8a576ec7a30cd18e60294d20d766aa239a4507d4ea701c01e";
     assert_eq!(first.to_string(), pinned);
 }
 

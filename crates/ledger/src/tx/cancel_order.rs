@@ -40,12 +40,10 @@ pub(crate) fn open_order(state: &State, id: OrderId) -> Result<Option<Order>, Br
     Ok(order.filter(is_open))
 }
 
-/// Takes back an order whose time has come, if it still waits.
+/// Takes back an order whose time has come.
 pub(crate) fn lapse(state: &mut State, id: OrderId) -> Result<(), Broken> {
-    match open_order(state, id)? {
-        Some(order) => take_back(state, &order),
-        None => Ok(()),
-    }
+    let order = state.need(Key::Order(id))?;
+    take_back(state, &order)
 }
 
 fn take_back(state: &mut State, order: &Order) -> Result<(), Broken> {

@@ -4,7 +4,7 @@ use types::{Duration, Event, Lease, LeaseId, LeaseState, Reject, Time};
 
 use super::{Context, Execute, acting_provider, known_lease};
 use crate::{
-    key::{Due, Key},
+    lease,
     state::{Broken, State},
 };
 
@@ -15,6 +15,7 @@ pub(super) struct Reclaim {
 
 pub(super) struct Plan {
     lease: Lease,
+    since: Time,
     deadline: Time,
 }
 
@@ -22,7 +23,7 @@ impl Execute for Reclaim {
     type Plan = Plan;
 
     fn check(&self, state: &State, context: &Context) -> Result<Plan, Reject> {
-        let mut lease = known_lease(state, self.lease)?;
+        let lease = known_lease(state, self.lease)?;
         if acting_provider(state, context)?.address != lease.provider {
             return Err(Reject::LeaseNotYours);
         }
@@ -33,14 +34,13 @@ impl Execute for Reclaim {
         if self.notice < state.parameters().reclaim_notice_ms || deadline >= lease.ends {
             return Err(Reject::NoticeShort);
         }
-        lease.state = LeaseState::Reclaiming { since, deadline };
-        Ok(Plan { lease, deadline })
+        Ok(Plan { lease, since, deadline })
     }
 
     fn apply(plan: Plan, state: &mut State, _: &Context) -> Result<(), Broken> {
-        let Plan { lease: Lease { id, tenant, provider, .. }, deadline } = plan;
-        state.put(Key::Lease(id), &plan.lease)?;
-        state.schedule(deadline, Due::Deadline(id));
+        let Plan { lease, since, deadline } = plan;
+        let Lease { id, tenant, provider, .. } = lease;
+        lease::advance(state, lease, LeaseState::Reclaiming { since, deadline })?;
         state.emit(Event::LeaseReclaiming { lease: id, tenant, provider, deadline });
         Ok(())
     }

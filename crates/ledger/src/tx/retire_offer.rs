@@ -5,7 +5,7 @@ use types::{Asset, Event, Offer, OfferId, Reject};
 use super::{Context, Execute, acting_provider, post_offer::region_of};
 use crate::{
     epoch,
-    key::{Key, Region, Row},
+    key::{Due, Key, Region, Row},
     state::{Broken, State},
 };
 
@@ -34,12 +34,10 @@ impl Execute for RetireOffer {
     }
 }
 
-/// Takes an offer down whose time has come, if it still stands.
+/// Takes an offer down whose time has come.
 pub(crate) fn lapse(state: &mut State, id: OfferId) -> Result<(), Broken> {
-    match state.get(Key::Offer(id))? {
-        Some(offer) => retire(state, &offer),
-        None => Ok(()),
-    }
+    let offer = state.need(Key::Offer(id))?;
+    retire(state, &offer)
 }
 
 fn retire(state: &mut State, offer: &Offer) -> Result<(), Broken> {
@@ -48,6 +46,7 @@ fn retire(state: &mut State, offer: &Offer) -> Result<(), Broken> {
     provider.offers = provider.offers.checked_sub(1).ok_or(Broken)?;
     state.put(Key::Provider(address), &provider)?;
     state.remove(Key::Offer(id));
+    state.unschedule(terms.expires, Due::OfferExpiry(id));
     for region in [region_of(terms).ok_or(Broken)?, Region::NONE] {
         state.remove(Key::OfferByPrice(terms.class, region, terms.rate, posted, id));
     }

@@ -4,7 +4,7 @@ use types::{Event, Lease, LeaseId, LeaseState, Reject};
 
 use super::{Context, Execute, known_lease};
 use crate::{
-    key::Key,
+    lease,
     state::{Broken, State},
 };
 
@@ -20,20 +20,19 @@ impl Execute for Start {
     type Plan = Plan;
 
     fn check(&self, state: &State, context: &Context) -> Result<Plan, Reject> {
-        let mut lease = known_lease(state, self.lease)?;
+        let lease = known_lease(state, self.lease)?;
         if context.signer != lease.provider && *context.signer.key() != lease.node_key {
             return Err(Reject::LeaseNotYours);
         }
         let LeaseState::Pending { .. } = lease.state else {
             return Err(Reject::LeaseState);
         };
-        lease.state = LeaseState::Active { since: context.now };
         Ok(Plan { lease })
     }
 
-    fn apply(plan: Plan, state: &mut State, _: &Context) -> Result<(), Broken> {
+    fn apply(plan: Plan, state: &mut State, context: &Context) -> Result<(), Broken> {
         let Lease { id, tenant, provider, .. } = plan.lease;
-        state.put(Key::Lease(id), &plan.lease)?;
+        lease::advance(state, plan.lease, LeaseState::Active { since: context.now })?;
         state.emit(Event::LeaseStarted { lease: id, tenant, provider });
         Ok(())
     }

@@ -119,16 +119,14 @@ impl Episode {
         self.world.transaction(&self.pair.naive)
     }
 
-    /// Executes blocks until they had `transactions`, or thrice as many where much must gather.
+    /// Executes blocks until they had `transactions`.
     pub(crate) fn run(
         &mut self,
         transactions: u64,
         coverage: &mut Coverage,
     ) -> Result<(), Difference> {
-        let gathers = self.world.theme == Theme::Backlog;
-        let wanted = if gathers { transactions * 3 } else { transactions };
         let mut made = 0;
-        while made < wanted {
+        while made < transactions {
             made += guarded(|| self.block(coverage))?;
         }
         Ok(())

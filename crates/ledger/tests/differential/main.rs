@@ -17,12 +17,10 @@ mod world;
 
 use coverage::Coverage;
 use episode::Episode;
+use world::Theme;
 
 /// The seed without `IDLEWILD_SEED`.
 const SEED: u64 = 0x1d1e_011d;
-/// Transactions in an episode, which has its own genesis and theme.
-const EPISODE_TRANSACTIONS: u64 = 1_500;
-
 #[expect(clippy::disallowed_methods, reason = "the test's size and seed are its runner's choice")]
 fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -34,11 +32,12 @@ fn both_ledgers_agree_on_every_transaction() {
     let seed = setting("IDLEWILD_SEED").unwrap_or(SEED);
     let is_long = setting("IDLEWILD_LONG").is_some_and(|long| long > 0);
     let episodes = if is_long { 670 } else { 20 };
-    println!("IDLEWILD_SEED={seed}: {episodes} episodes of {EPISODE_TRANSACTIONS} transactions");
+    println!("IDLEWILD_SEED={seed}: {episodes} episodes");
     let mut coverage = Coverage::default();
     for number in 0..episodes {
         let mut episode = Episode::new(seed, number);
-        if let Err(difference) = episode.run(EPISODE_TRANSACTIONS, &mut coverage) {
+        let transactions = Theme::of_episode(number).transactions();
+        if let Err(difference) = episode.run(transactions, &mut coverage) {
             let report = shrink::report(&episode, &difference);
             panic!("IDLEWILD_SEED={seed}, episode {number}: {report}");
         }

@@ -154,12 +154,7 @@ const fn due(what: What) -> Due {
     match what {
         What::OrderExpires(id) => Due::OrderExpiry(id),
         What::OfferExpires(id) => Due::OfferExpiry(id),
-        What::StartBy(id) => Due::StartBy(id),
-        What::Deadline(id) => Due::Deadline(id),
-        What::Ends(id) => Due::Ends(id),
-        What::Grace(id) => Due::Grace(id),
-        What::Release(id) => Due::Release(id),
-        What::Archive(id) => Due::Archive(id),
+        What::Lease(id) => Due::Lease(id),
         What::Unbonding(owner, sequence) => Due::Unbonding(owner, sequence),
         What::Change(hash) => Due::Change(hash),
     }

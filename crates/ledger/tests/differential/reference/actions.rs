@@ -294,7 +294,9 @@ impl Reference {
         let (tenant, provider) = (lease.tenant, lease.provider);
         ensure(*signer.key() == lease.node_key || signer == provider, Reject::LeaseNotYours)?;
         ensure(matches!(lease.state, LeaseState::Pending { .. }), Reject::LeaseState)?;
+        let ends = lease.ends;
         self.lease_mut(&id).state = LeaseState::Active { since: now };
+        self.wait(id, ends);
         self.events.push(Event::LeaseStarted { lease: id, tenant, provider });
         Ok(())
     }
@@ -364,7 +366,7 @@ impl Reference {
         let is_long_enough = notice >= self.parameters.reclaim_notice_ms;
         ensure(is_long_enough && deadline < lease.ends, Reject::NoticeShort)?;
         self.lease_mut(&id).state = LeaseState::Reclaiming { since, deadline };
-        self.due.insert((deadline, What::Deadline(id)));
+        self.wait(id, deadline);
         self.events.push(Event::LeaseReclaiming { lease: id, tenant, provider, deadline });
         Ok(())
     }
@@ -379,7 +381,7 @@ impl Reference {
             LeaseState::Active { since } | LeaseState::Reclaiming { since, .. } => {
                 let until = self.time.after(self.parameters.grace_window_ms);
                 self.lease_mut(&id).state = LeaseState::Closing { since, until, reason };
-                self.due.insert((until, What::Grace(id)));
+                self.wait(id, until);
                 self.events.push(Event::LeaseClosing { lease: id, tenant, provider, reason });
             }
             LeaseState::Closing { .. } | LeaseState::Closed { .. } => {

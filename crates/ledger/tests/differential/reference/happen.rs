@@ -3,51 +3,60 @@
 use ledger::key::Row;
 use types::{
     Address, Amount, Asset, BasisPoints, Change, CloseReason, Duration, Encode, Event, Hash,
-    LeaseId, LeaseState, OfferId, OrderId, Settlement, Units,
+    LeaseId, LeaseState, OfferId, OrderId, Settlement, Time, Units,
 };
 
-use super::{Proposal, Reference, What, count, runs};
+use super::{Proposal, Reference, What, count};
 
 impl Reference {
-    /// Does what is due, unless it no longer applies.
+    /// Does what is due.
     pub(super) fn happen(&mut self, what: What) {
         match what {
-            What::OrderExpires(id) => {
-                if self.open.contains(&id) {
-                    self.give_back(id);
-                }
-            }
-            What::OfferExpires(id) => {
-                if self.offer(&id).is_some() {
-                    self.take_down(id);
-                }
-            }
-            What::StartBy(id) => self.miss_start(id),
-            What::Deadline(id) => {
-                if matches!(self.state(&id), Some(LeaseState::Reclaiming { .. })) {
-                    self.settle(id, CloseReason::ProviderReclaimed);
-                }
-            }
-            What::Ends(id) => {
-                let closing = matches!(self.state(&id), Some(LeaseState::Closing { .. }));
-                if self.lease(&id).is_some_and(runs) && !closing {
-                    self.settle(id, CloseReason::NetworkEnded);
-                }
-            }
-            What::Grace(id) => {
-                if let Some(LeaseState::Closing { reason, .. }) = self.state(&id) {
-                    self.settle(id, reason);
-                }
-            }
-            What::Release(id) => self.release(id),
-            What::Archive(id) => self.archive(id),
+            What::OrderExpires(id) => self.give_back(id),
+            What::OfferExpires(id) => self.take_down(id),
+            What::Lease(id) => self.go_on(id),
             What::Unbonding(owner, sequence) => self.unbond(owner, sequence),
             What::Change(hash) => self.conclude(hash),
         }
     }
 
-    fn state(&self, id: &LeaseId) -> Option<LeaseState> {
-        self.lease(id).map(|lease| lease.state)
+    /// Does what a lease in this state waits for.
+    fn go_on(&mut self, id: LeaseId) {
+        let lease = self.lease(&id).expect("only leases that are kept are due");
+        match lease.state {
+            LeaseState::Pending { start_by } if lease.ends < start_by => {
+                self.settle(id, CloseReason::NetworkEnded);
+            }
+            LeaseState::Pending { .. } => self.miss_start(id),
+            LeaseState::Active { .. } => self.settle(id, CloseReason::NetworkEnded),
+            LeaseState::Reclaiming { .. } => self.settle(id, CloseReason::ProviderReclaimed),
+            LeaseState::Closing { reason, .. } => self.settle(id, reason),
+            LeaseState::Closed { .. } => {
+                if self.balance(Row::Pending(id), Asset::Usd).is_zero() {
+                    self.archive(id);
+                } else {
+                    self.release(id);
+                }
+            }
+        }
+    }
+
+    /// Makes a lease wait for `time`, and for nothing else.
+    pub(super) fn wait(&mut self, id: LeaseId, time: Time) {
+        self.forget(What::Lease(id));
+        self.due.insert((time, What::Lease(id)));
+    }
+
+    /// Takes what is not due any more out of the queue.
+    fn forget(&mut self, what: What) {
+        self.due.retain(|(_, kept)| *kept != what);
+    }
+
+    /// Returns when a lease that closed, or was released, now leaves the state.
+    fn archive_time(&self) -> Time {
+        let epochs = u64::from(self.parameters.closed_lease_epochs);
+        let kept_ms = epochs.saturating_mul(self.parameters.epoch_ms.as_ms());
+        self.time.after(Duration::from_ms(kept_ms))
     }
 
     /// Closes an open order and gives back all that it locked.
@@ -56,6 +65,7 @@ impl Reference {
         self.book.transfer_all(Row::Order(id), Row::Wallet(tenant), Asset::Usd);
         self.book.forget(Row::Order(id));
         self.open.remove(&id);
+        self.forget(What::OrderExpires(id));
         self.orders.retain(|order| order.id != id);
         self.gone.orders.push(id);
         self.events.push(Event::OrderClosed { order: id, tenant });
@@ -70,14 +80,12 @@ impl Reference {
         let claimed = &mut self.tally_mut(class).supply.claimed;
         *claimed = claimed.saturating_minus(offer.capacity);
         self.offers.retain(|offer| offer.id != id);
+        self.forget(What::OfferExpires(id));
         self.gone.offers.push(id);
         self.events.push(Event::OfferRetired { offer: id, provider, class });
     }
 
     fn miss_start(&mut self, id: LeaseId) {
-        if !matches!(self.state(&id), Some(LeaseState::Pending { .. })) {
-            return;
-        }
         self.settle(id, CloseReason::ProviderNoStart);
         let address = self.lease(&id).expect("it was just closed").provider;
         let (epoch, max) = (self.epoch, self.parameters.no_starts_max);
@@ -99,6 +107,7 @@ impl Reference {
         let from = Row::Pending(id);
         let amount = self.book.transfer_all(from, Row::Wallet(provider), Asset::Usd);
         self.events.push(Event::Released { lease: id, provider, amount });
+        self.wait(id, self.archive_time());
     }
 
     fn archive(&mut self, id: LeaseId) {
@@ -189,13 +198,7 @@ impl Reference {
         self.grant_passes(lease.class);
 
         let release = (!net.is_zero()).then(|| now.after(self.parameters.release_window_ms));
-        if let Some(time) = release {
-            self.due.insert((time, What::Release(id)));
-        }
-        let epochs = u64::from(self.parameters.closed_lease_epochs);
-        let kept_ms = epochs.saturating_mul(self.parameters.epoch_ms.as_ms());
-        let archive = release.unwrap_or(now).after(Duration::from_ms(kept_ms));
-        self.due.insert((archive, What::Archive(id)));
+        self.wait(id, release.unwrap_or_else(|| self.archive_time()));
         let settlement = Settlement { units, gross, burn, treasury, net, premium, refund };
         let kept = self.lease_mut(&id);
         kept.state = LeaseState::Closed { at: now, reason };

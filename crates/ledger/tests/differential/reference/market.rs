@@ -144,8 +144,8 @@ impl Reference {
             settlement: Settlement::default(),
             release: None,
         });
-        self.due.insert((start_by, What::StartBy(id)));
-        self.due.insert((ends, What::Ends(id)));
+        self.due.retain(|(_, what)| *what != What::OrderExpires(order.id));
+        self.wait(id, start_by.min(ends));
         self.events.push(Event::LeaseOpened {
             lease: id,
             order: order.id,

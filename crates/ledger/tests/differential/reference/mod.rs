@@ -28,12 +28,7 @@ pub(crate) const NOBODY: Address = Address::new(PublicKey::from_bytes([0; 32]));
 pub(crate) enum What {
     OrderExpires(OrderId),
     OfferExpires(OfferId),
-    StartBy(LeaseId),
-    Deadline(LeaseId),
-    Ends(LeaseId),
-    Grace(LeaseId),
-    Release(LeaseId),
-    Archive(LeaseId),
+    Lease(LeaseId),
     Unbonding(Address, u64),
     Change(Hash),
 }

@@ -8,12 +8,15 @@ mod terms;
 
 use types::{
     Address, Amount, Asset, BasisPoints, Duration, Genesis, GenesisWallet, Hash, Issuer, List,
-    Parameters, PublicKey, Signature, SignedTransaction, Text, Time, Transaction, Verified,
+    Parameters, PublicKey, Signature, SignedTransaction, Text, Time, Transaction, Verified, limits,
 };
 
 pub(crate) use dice::Dice;
 
 use crate::reference::Reference;
+
+/// How many due entries a backlog has before time passes.
+const GATHERED: usize = limits::BLOCK_DUE_MAX + 50;
 
 /// What an episode is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,16 @@ impl Theme {
     pub(crate) fn of_episode(episode: u64) -> Self {
         let number = usize::try_from(episode).expect("few episodes");
         Self::ALL[number % Self::ALL.len()]
+    }
+
+    /// Returns how many transactions an episode has.
+    pub(crate) const fn transactions(self) -> u64 {
+        match self {
+            // Every open order, standing offer and lease is due once; more than a block may work
+            // through must come together.
+            Self::Backlog => 8_000,
+            _ => 1_500,
+        }
     }
 
     /// Returns how often each action is tried, in the order of the actions.
@@ -104,7 +117,7 @@ impl World {
         if self.dice.one_in(50) {
             return Time::from_ms(now.as_ms().saturating_sub(self.dice.below(3)));
         }
-        let gathers = self.theme == Theme::Backlog && state.due.len() < 1_200;
+        let gathers = self.theme == Theme::Backlog && state.due.len() < GATHERED;
         if !gathers
             && self.dice.one_in(3)
             && let Some(time) = self.boundary(state)
@@ -113,7 +126,7 @@ impl World {
         }
         let dice = &mut self.dice;
         let step = match self.theme {
-            Theme::Backlog if state.due.len() < 1_200 => dice.within(1, 3),
+            Theme::Backlog if state.due.len() < GATHERED => dice.within(1, 3),
             Theme::Backlog => dice.within(50_000, 90_000),
             _ => match dice.below(40) {
                 0..=24 => dice.within(1, 100),
@@ -252,7 +265,7 @@ fn parameters(dice: &mut Dice, theme: Theme) -> Parameters {
         release_window_ms,
         reclaim_notice_ms,
         epoch_ms,
-        closed_lease_epochs: u32::try_from(dice.below(3)).expect("small"),
+        closed_lease_epochs: u32::try_from(dice.within(1, 3)).expect("small"),
         no_starts_max: u32::try_from(dice.within(1, 3)).expect("small"),
         transaction_lifetime_ms,
         market_horizon_ms,
