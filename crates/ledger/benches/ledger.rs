@@ -186,7 +186,11 @@ fn market(chain: &mut Chain, providers: usize, offers_each: usize) -> Vec<OfferI
         let expires = chain.time + 80_000_000;
         let node_key = key("node", number);
         let mut block = vec![
-            signers.sign(number, expires, Action::Register { node_key }),
+            signers.sign(
+                number,
+                expires,
+                Action::Register { node_key, consent: Signature::from_bytes([0; 64]) },
+            ),
             signers.sign(number, expires, Action::Stake { amount: amount(200_000_000) }),
         ];
         for offer in 0..offers_each {

@@ -1,12 +1,12 @@
 //! What happens by itself: a queue in the order of time, worked through at each block's begin.
 
-use types::{Address, Asset, Change, Event, Provider, Time, Unbonding, limits::BLOCK_DUE_MAX};
+use types::{Address, Asset, Event, Provider, Time, Unbonding, limits::BLOCK_DUE_MAX};
 
 use crate::{
     key::{Due, Key, Prefix, Row},
     lease,
     state::{Broken, State},
-    tx::{cancel_order, retire_offer, vote::Proposal},
+    tx::{cancel_order, retire_offer, vote},
 };
 
 impl State {
@@ -58,7 +58,7 @@ fn happen(state: &mut State, due: Due) -> Result<(), Broken> {
         Due::OfferExpiry(offer) => retire_offer::lapse(state, offer),
         Due::Lease(id) => lease::happen(state, id),
         Due::Unbonding(address, sequence) => unbond(state, address, sequence),
-        Due::Change(proposal) => take_effect(state, proposal),
+        Due::Change(proposal) => vote::conclude(state, proposal),
     }
 }
 
@@ -71,43 +71,5 @@ fn unbond(state: &mut State, address: Address, sequence: u64) -> Result<(), Brok
     let (from, to) = (Row::Unbonding(address), Row::Wallet(address));
     state.book().transfer(from, to, Asset::Wild, amount)?;
     state.emit(Event::Unbonded { provider: address, amount });
-    Ok(())
-}
-
-/// Ends a vote: the change takes effect if it was decided, and goes with its votes.
-fn take_effect(state: &mut State, hash: types::Hash) -> Result<(), Broken> {
-    forget_votes(state, hash)?;
-    // Absent when only votes were left over from the block before.
-    let Some(proposal) = state.get::<Proposal>(Key::Proposal(hash))? else {
-        return Ok(());
-    };
-    state.remove(Key::Proposal(hash));
-    state.network.proposals = state.network.proposals.checked_sub(1).ok_or(Broken)?;
-    if !proposal.decided {
-        return Ok(());
-    }
-    match &proposal.change {
-        Change::Parameters(parameters) => state.set_parameters((**parameters).clone())?,
-        Change::Rules(version) if state.network.rules.checked_add(1) == Some(*version) => {
-            state.network.rules = *version;
-        }
-        Change::Rules(_) => return Ok(()),
-    }
-    state.emit(Event::ChangeTookEffect { change: proposal.change });
-    Ok(())
-}
-
-/// Takes votes out of the state; what is too much for one block is left to the next.
-fn forget_votes(state: &mut State, hash: types::Hash) -> Result<(), Broken> {
-    let votes = state.all(Prefix::Votes(hash)).take(BLOCK_DUE_MAX.saturating_add(1));
-    let votes = votes.collect::<Result<Vec<_>, Broken>>()?;
-    let keys: Vec<Key> = votes.iter().map(|(key, _)| *key).collect();
-    for vote in keys.iter().take(BLOCK_DUE_MAX) {
-        state.remove(*vote);
-    }
-    if keys.len() > BLOCK_DUE_MAX {
-        let next = state.now().after(types::Duration::from_ms(1));
-        state.schedule(next, Due::Change(hash));
-    }
     Ok(())
 }

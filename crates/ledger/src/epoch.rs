@@ -23,14 +23,14 @@ pub(crate) fn fresh(epoch: u64, class: ClassId, claimed: Units) -> Tally {
 /// Adds to what a class claims.
 pub(crate) fn claim(state: &mut State, class: ClassId, capacity: Units) -> Result<(), Broken> {
     let mut tally = tally(state, class)?;
-    tally.supply.claimed = tally.supply.claimed.saturating_plus(capacity);
+    tally.supply.claimed = tally.supply.claimed.plus(capacity)?;
     state.put(Key::Tally(class), &tally)
 }
 
 /// Takes from what a class claims.
 pub(crate) fn disclaim(state: &mut State, class: ClassId, capacity: Units) -> Result<(), Broken> {
     let mut tally = tally(state, class)?;
-    tally.supply.claimed = tally.supply.claimed.saturating_minus(capacity);
+    tally.supply.claimed = tally.supply.claimed.minus(capacity)?;
     state.put(Key::Tally(class), &tally)
 }
 

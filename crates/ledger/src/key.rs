@@ -7,7 +7,7 @@
 //! to the one key that has it.
 
 use types::{
-    Address, Asset, ClassId, Hash, LeaseId, OfferId, OrderId, PublicKey, Rate, Reader, Time,
+    Address, Amount, Asset, ClassId, Hash, LeaseId, OfferId, OrderId, PublicKey, Reader, Time,
     limits::REGION_BYTES_MAX,
 };
 
@@ -83,7 +83,7 @@ pub enum Due {
     Lease(LeaseId),
     /// Stake is back.
     Unbonding(Address, u64),
-    /// A change takes effect, if it was decided.
+    /// A vote ends.
     Change(Hash),
 }
 
@@ -110,8 +110,8 @@ pub enum Key {
     Offer(OfferId),
     /// How many leases an offer serves now.
     OfferLeased(OfferId),
-    /// An offer's place in the market's index.
-    OfferByPrice(ClassId, Region, Rate, Time, OfferId),
+    /// An offer's place in the market's index, by its price of a million units.
+    OfferByPrice(ClassId, Region, Amount, Time, OfferId),
     /// An offer's place among its provider's.
     OfferByProvider(Address, OfferId),
     /// An order.
@@ -413,10 +413,10 @@ impl Key {
             }
             Self::Offer(offer) => of_offer(offer, offer::TERMS),
             Self::OfferLeased(offer) => of_offer(offer, offer::LEASED),
-            Self::OfferByPrice(class, region, rate, posted, offer) => {
+            Self::OfferByPrice(class, region, price, posted, offer) => {
                 Prefix::OffersByPrice(class, region)
                     .to_bytes()
-                    .with(&rate.get().to_be_bytes())
+                    .with(&price.get().to_be_bytes())
                     .with(&posted.as_ms().to_be_bytes())
                     .with(offer.as_bytes())
             }
@@ -468,7 +468,7 @@ impl Key {
             tag::OFFER_BY_PRICE => Self::OfferByPrice(
                 fields.class()?,
                 Region(fields.array()?),
-                Rate::new(fields.number64()?).ok()?,
+                Amount::new(fields.number64()?).ok()?,
                 Time::from_ms(fields.number64()?),
                 OfferId::from_bytes(fields.array()?),
             ),
@@ -619,7 +619,7 @@ mod tests {
             Key::Unbonding(address, 9),
             Key::Offer(offer),
             Key::OfferLeased(offer),
-            Key::OfferByPrice(class, Region::new("eu").unwrap(), Rate::MAX, time, offer),
+            Key::OfferByPrice(class, Region::new("eu").unwrap(), Amount::MAX, time, offer),
             Key::OfferByProvider(address, offer),
             Key::Order(order),
             Key::OpenOrder(class, time, order),

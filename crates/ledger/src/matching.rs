@@ -8,8 +8,8 @@
 
 use classes::Class;
 use types::{
-    Amount, Asset, ClassId, Constraint, Offer, OfferId, Order, OrderId, OrderTerms, Provider, Time,
-    Truth, Units, Value, codec,
+    Amount, Asset, ClassId, Constraint, Offer, OfferId, OfferTerms, Order, OrderId, OrderTerms,
+    Provider, Time, Truth, Units, Value, codec,
     constraint::{Comparison, Expression, Test, evaluate},
     limits::BLOCK_OFFERS_EXAMINED_MAX,
 };
@@ -112,6 +112,14 @@ fn price(demand: &Demand<'_>, offer: &Offer) -> Option<(Amount, Amount)> {
     let premium = demand.terms.audit.premium(price).ok()?;
     let total = price.plus(premium).ok()?;
     (total <= demand.terms.budget).then_some((price, premium))
+}
+
+/// Returns the price by which the market's index compares offers: that of a million units.
+///
+/// By the rate alone, an offer with no rate and a great minimum would come before all others.
+pub(crate) fn listed_price(terms: &OfferTerms) -> Result<Amount, Broken> {
+    let million = Units::new(1_000_000)?;
+    Ok(terms.rate.cost(million)?.max(terms.minimum))
 }
 
 /// Returns whether a provider's stake lets its offers stand; without a token it always does.

@@ -193,11 +193,12 @@ impl Ledger {
     #[must_use]
     pub fn offers(&self, class: ClassId, after: Option<&OfferId>, limit: usize) -> Vec<Offer> {
         let place = |offer: Offer| {
-            Key::OfferByPrice(class, Region::NONE, offer.terms.rate, offer.posted, offer.id)
+            let price = matching::listed_price(&offer.terms).ok()?;
+            Some(Key::OfferByPrice(class, Region::NONE, price, offer.posted, offer.id))
         };
-        let after = match after.map(|id| self.offer(id)) {
+        let after = match after.map(|id| self.offer(id).and_then(place)) {
             None => None,
-            Some(Some(offer)) => Some(place(offer)),
+            Some(Some(place)) => Some(place),
             Some(None) => return Vec::new(),
         };
         let keys = self.state.after(Prefix::OffersByPrice(class, Region::NONE), after);

@@ -1,7 +1,8 @@
 //! Quotes: what the market would answer to an order, and whom it leaves out for what reason.
 //!
 //! A quote runs the code of matching over the same offers in the same order, without the bound of
-//! a block, until it has found as many as an order may name.
+//! a block. It looks on until it has found four times as many as an order may name, and answers
+//! with the cheapest of them: the index knows the price of a million units, not of this order.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,9 @@ use crate::{
     state::State,
     tx::place_order,
 };
+
+/// Offers that would take the order and are compared by what it would cost.
+const COMPARED_MAX: usize = 4 * ORDER_OFFERS_MAX;
 
 /// An offer that would take the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -56,7 +60,7 @@ pub struct Quote {
 /// Answers an order without placing it.
 pub(crate) fn quote(state: &State, terms: &OrderTerms) -> Result<Quote, Reject> {
     let demand = place_order::demand(state, terms)?;
-    let mut offers: Vec<Quoted> = Vec::with_capacity(ORDER_OFFERS_MAX);
+    let mut offers: Vec<Quoted> = Vec::with_capacity(COMPARED_MAX);
     let mut exclusions = Exclusions::default();
     let mut examined: u32 = 0;
     for candidate in matching::candidates(state, terms) {
@@ -77,11 +81,12 @@ pub(crate) fn quote(state: &State, terms: &OrderTerms) -> Result<Quote, Reject> 
             }
             Examined::Not(obstacle, _) => exclusions.count(obstacle),
         }
-        if offers.len() == ORDER_OFFERS_MAX {
+        if offers.len() == COMPARED_MAX {
             break;
         }
     }
     offers.sort_by_key(|quoted| quoted.price);
+    offers.truncate(ORDER_OFFERS_MAX);
     Ok(Quote { offers, excluded: exclusions.sorted(), examined })
 }
 

@@ -18,6 +18,16 @@ pub(crate) fn usd(micro: u64) -> Amount {
     Amount::new(micro).unwrap()
 }
 
+/// Makes the signer a provider with the node key of that name; no signature is looked at here.
+pub(crate) fn register(node: &str) -> Action {
+    Action::Register { node_key: key(node), consent: Signature::from_bytes([0; 64]) }
+}
+
+/// Replaces the signer's node key by that of that name.
+pub(crate) fn rotate(node: &str) -> Action {
+    Action::RotateNodeKey { node_key: key(node), consent: Signature::from_bytes([0; 64]) }
+}
+
 /// Returns the key that a name stands for; nobody knows its secret.
 pub(crate) fn key(name: &str) -> PublicKey {
     PublicKey::from_bytes(*Hash::of("test key", &[name.as_bytes()]).as_bytes())
@@ -108,8 +118,8 @@ impl Fixture {
             let (to, asset, amount) = (address(name), Asset::Usd, usd(10_000_000));
             self.ok("bank", Action::Issue { to, asset, amount });
         }
-        self.ok("provider", Action::Register { node_key: key("node") });
-        self.ok("provider 2", Action::Register { node_key: key("node 2") });
+        self.ok("provider", register("node"));
+        self.ok("provider 2", register("node 2"));
     }
 
     /// Returns the ledger as it would be if the block ended now.

@@ -89,8 +89,6 @@ pub enum Event {
     EpochClosed { tally: Tally },
     /// A change was voted for.
     Voted { voter: Address, change: Change, effective: Time },
-    /// A change was decided.
-    ChangeDecided { change: Change, effective: Time },
     /// A change took effect.
     ChangeTookEffect { change: Change },
 }
@@ -119,6 +117,5 @@ codec!(enum Event {
     20 = LeaseArchived { lease, position },
     21 = EpochClosed { tally },
     22 = Voted { voter, change, effective },
-    23 = ChangeDecided { change, effective },
     24 = ChangeTookEffect { change },
 });

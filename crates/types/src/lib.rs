@@ -73,4 +73,4 @@ pub use reject::Reject;
 pub use supply::{Income, Supply, Tally};
 pub use text::{Blob, Text};
 pub use time::{Duration, Time};
-pub use transaction::{Action, SignedTransaction, Transaction, Verified};
+pub use transaction::{Action, NodeKeyConsent, SignedTransaction, Transaction, Verified};

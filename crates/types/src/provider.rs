@@ -30,6 +30,8 @@ pub struct Provider {
     pub leases: u32,
     /// Unbondings that it has waiting.
     pub unbondings: u32,
+    /// Votes of its stake that are not concluded.
+    pub votes: u32,
     /// The epoch that `no_starts` counts in.
     pub no_starts_epoch: u64,
     /// Leases that it failed to start in that epoch.
@@ -38,7 +40,7 @@ pub struct Provider {
     pub suspended_until: Time,
 }
 codec!(struct Provider {
-    address, node_key, registered, offers, leases, unbondings, no_starts_epoch, no_starts,
+    address, node_key, registered, offers, leases, unbondings, votes, no_starts_epoch, no_starts,
     suspended_until
 });
 

@@ -24,7 +24,7 @@ macro_rules! rejections {
             /// Every rejection, in the order of its number.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// Returns the stable code, such as `order/no-funds`.
+            /// Returns the stable code, such as `funds/short`.
             #[must_use]
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code),* }
@@ -52,12 +52,12 @@ rejections! {
     9 IssuerLimit "issuer/limit" "the issuer would have issued more than its limit";
     10 NotProvider "provider/not-one" "the signer is neither a provider nor a provider's node key";
     11 ProviderExists "provider/exists" "the signer is a provider already";
-    12 NodeKeyTaken "provider/node-key-taken" "the node key belongs to a provider, or is an account, already";
+    12 NodeKeyTaken "provider/node-key-taken" "the node key belongs to a provider already";
     13 StakeShort "provider/stake-short" "the provider's stake is below the network's minimum";
-    14 StakeInUse "provider/stake-in-use" "the stake is needed while the provider has offers or leases";
+    14 StakeInUse "provider/stake-in-use" "the stake is needed while the provider has offers, leases or open votes";
     15 UnbondingsFull "provider/unbondings-full" "too many unbondings wait already";
     16 ClassUnknown "class/unknown" "no such class of service";
-    17 OfferMalformed "offer/malformed" "the class does not understand the offer's terms";
+    17 OfferMalformed "offer/malformed" "the class does not understand the offer's terms, a claim is not declared, or the capacity is beyond counting";
     18 OfferMinimum "offer/minimum" "the offer's minimum is below the network's";
     19 OfferSlots "offer/slots" "the offer has no slots, or more than 4096";
     20 OfferExpiry "offer/expiry" "the offer's expiry has passed or is too far ahead";
@@ -81,7 +81,7 @@ rejections! {
     38 ReceiptRange "receipt/range" "the receipt's range overlaps the last one, or is outside the lease";
     39 ReceiptMalformed "receipt/malformed" "the class does not understand the receipt's usage";
     40 ReceiptUsage "receipt/usage" "the receipt's usage is below the last one's, or above the lease's maximum";
-    41 VoteWeight "vote/weight" "the signer has no vote";
+    41 VoteWeight "vote/weight" "the signer has no vote, or too little stake to open one";
     42 VoteChange "vote/change" "the change is not possible, or takes effect too early";
     43 VoteTwice "vote/twice" "the signer has voted for this already";
     44 VotesFull "vote/full" "too many changes are being voted on";

@@ -42,11 +42,15 @@ pub enum Action {
     Register {
         /// The key that its agent will sign with.
         node_key: PublicKey,
+        /// That key's signature under the provider's [`NodeKeyConsent`].
+        consent: Signature,
     },
     /// Replaces a provider's node key. Running leases keep theirs.
     RotateNodeKey {
         /// The new key.
         node_key: PublicKey,
+        /// That key's signature under the provider's [`NodeKeyConsent`].
+        consent: Signature,
     },
     /// Locks token as a provider's stake.
     Stake {
@@ -103,8 +107,8 @@ codec!(enum Action {
     0 = Transfer { to, asset, amount },
     1 = Issue { to, asset, amount },
     2 = Redeem { asset, amount },
-    3 = Register { node_key },
-    4 = RotateNodeKey { node_key },
+    3 = Register { node_key, consent },
+    4 = RotateNodeKey { node_key, consent },
     5 = Stake { amount },
     6 = Unstake { amount },
     7 = PostOffer(terms),
@@ -141,6 +145,19 @@ impl Action {
             Self::Vote { .. } => "vote",
         }
     }
+}
+
+/// What a key signs to become a provider's node key, so that nobody can take another's key for
+/// theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeKeyConsent {
+    /// The provider's account.
+    pub provider: Address,
+}
+codec!(struct NodeKeyConsent { provider });
+
+impl Signable for NodeKeyConsent {
+    const KIND: &'static str = "node-key/1";
 }
 
 /// An action, who asks for it, and when it may happen.
@@ -188,14 +205,20 @@ pub struct SignedTransaction {
 codec!(struct SignedTransaction { transaction, signature });
 
 impl SignedTransaction {
-    /// Checks every signature in it: the signer's, and those of a receipt that it carries.
+    /// Checks every signature in it: the signer's, a node key's consent, and those of a receipt.
     ///
     /// # Errors
     /// [`BadSignature`] when one does not match.
     pub fn verify(self, genesis: &Hash) -> Result<Verified, BadSignature> {
         self.transaction.signer.key().verify(genesis, &self.transaction, &self.signature)?;
-        if let Action::SubmitReceipt(receipt) = &self.transaction.action {
-            receipt.verify(genesis)?;
+        match &self.transaction.action {
+            Action::SubmitReceipt(receipt) => receipt.verify(genesis)?,
+            Action::Register { node_key, consent }
+            | Action::RotateNodeKey { node_key, consent } => {
+                let provider = self.transaction.signer;
+                node_key.verify(genesis, &NodeKeyConsent { provider }, consent)?;
+            }
+            _ => {}
         }
         Ok(Verified { id: self.transaction.id(), signed: self })
     }
@@ -238,5 +261,28 @@ impl Verified {
     #[must_use]
     pub fn into_signed(self) -> SignedTransaction {
         self.signed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_registers_a_key_that_did_not_consent() {
+        let genesis = Hash::from_bytes([9; 32]);
+        let (provider, node) = (SecretKey::from_bytes([1; 32]), SecretKey::from_bytes([2; 32]));
+        let register = |consent| {
+            let action = Action::Register { node_key: node.public(), consent };
+            let signer = provider.address();
+            let transaction = Transaction { signer, nonce: 0, expires: Time::MAX, action };
+            transaction.sign(&genesis, &provider).verify(&genesis).map(drop)
+        };
+        let own = NodeKeyConsent { provider: provider.address() };
+        let other = NodeKeyConsent { provider: node.address() };
+        assert_eq!(register(node.sign(&genesis, &own)), Ok(()));
+        assert_eq!(register(node.sign(&genesis, &other)), Err(BadSignature));
+        assert_eq!(register(provider.sign(&genesis, &own)), Err(BadSignature));
+        assert_eq!(register(node.sign(&Hash::ZERO, &own)), Err(BadSignature));
     }
 }

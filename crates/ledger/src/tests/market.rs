@@ -1,8 +1,8 @@
 //! Offers, orders, matching and quotes.
 
 use types::{
-    Action, AuditTerms, BasisPoints, Blob, ClassId, Duration, LeaseId, List, OfferId, OfferTerms,
-    OrderTerms, Rate, Readers, Reject, Time,
+    Action, AuditTerms, BasisPoints, Blob, Claim, Claims, ClassId, Duration, LeaseId, List,
+    OfferId, OfferTerms, OrderTerms, Provenance, Rate, Readers, Reject, Time,
 };
 
 use crate::{
@@ -249,7 +249,7 @@ fn a_block_examines_256_offers_and_the_next_goes_on_with_the_next_order() {
         let (to, asset, amount) = (address(name), types::Asset::Usd, usd(10_000_000));
         fixture.ok("bank", Action::Issue { to, asset, amount });
     }
-    fixture.ok("provider", Action::Register { node_key: crate::testing::key("node") });
+    fixture.ok("provider", crate::testing::register("node"));
     let constraint = "has(gpu)".parse().unwrap();
     let picky = fixture.place(OrderTerms { constraint, ..fixture.order() });
     let modest = fixture.place(OrderTerms { budget: usd(1_543), ..fixture.order() });
@@ -292,6 +292,28 @@ fn suspended_and_unstaked_providers_and_expired_offers_take_nothing() {
 }
 
 #[test]
+fn a_great_minimum_without_a_rate_does_not_come_first() {
+    let mut fixture = Fixture::new();
+    fixture.post(OfferTerms { minimum: usd(5_000_000), ..at_rate(&fixture, 0) });
+    let honest = fixture.post(at_rate(&fixture, 999_999));
+    let order = OrderTerms { budget: usd(5_000_000), ..fixture.order() };
+    assert_eq!(taken(&mut fixture, order), Some(honest));
+}
+
+#[test]
+fn what_a_provider_says_was_measured_is_refused() {
+    let mut fixture = Fixture::new();
+    for provenance in [Provenance::Measured, Provenance::Attested] {
+        let mut said = Claims::new();
+        for (key, claim) in claims(&[("region", "eu")]).iter() {
+            said.insert(key.clone(), Claim { provenance, ..claim.clone() }).unwrap();
+        }
+        let terms = OfferTerms { claims: said, ..fixture.offer() };
+        fixture.refused("provider", Action::PostOffer(Box::new(terms)), Reject::OfferMalformed);
+    }
+}
+
+#[test]
 fn a_quote_names_the_cheapest_16_and_counts_the_others_by_reason() {
     let mut fixture = Fixture::new();
     let mut cheap = Vec::new();
@@ -315,7 +337,7 @@ fn a_quote_names_the_cheapest_16_and_counts_the_others_by_reason() {
     assert_eq!(offers, cheap[..16]);
     assert_eq!((quote.offers[0].price, quote.offers[0].premium), (usd(10_001), usd(2_001)));
     assert_eq!(quote.excluded[0].reason, r#"region != "us" is false"#);
-    assert_eq!((quote.excluded[0].offers, quote.examined), (20, 36));
+    assert_eq!((quote.excluded[0].offers, quote.examined), (20, 40));
     // What the quote names takes the order.
     let terms = OrderTerms { offers: List::new(offers).unwrap(), ..terms };
     assert_eq!(taken(&mut fixture, terms), Some(cheap[0]));

@@ -4,28 +4,30 @@ use types::{Account, Action, Asset, Reject};
 
 use crate::{
     key::Row,
-    testing::{Fixture, address, key, usd},
+    testing::{Fixture, address, key, register, rotate, usd},
 };
 
 #[test]
 fn a_node_key_belongs_to_one_provider_and_to_nobody_else() {
     let mut fixture = Fixture::new();
-    let register = |name| Action::Register { node_key: key(name) };
     fixture.refused("provider", register("free"), Reject::ProviderExists);
     fixture.refused("node", register("free"), Reject::ProviderExists);
-    for taken in ["node", "tenant 2", "provider", "tenant"] {
+    for taken in ["node", "provider", "tenant"] {
         fixture.refused("tenant", register(taken), Reject::NodeKeyTaken);
     }
     fixture.ok("tenant", register("free"));
     assert_eq!(fixture.ledger.account(&address("free")), Some(Account::default()));
     assert_eq!(fixture.ledger.provider_of(&address("free")), Some(address("tenant")));
+    // That somebody sent it funds does not take a key from who holds it.
+    fixture.ok("tenant 2", register("tenant 3"));
+    let nonce = |name| fixture.ledger.account(&address(name)).map(|account| account.nonce);
+    assert_eq!((nonce("tenant 2"), nonce("tenant 3")), (Some(1), Some(0)));
 }
 
 #[test]
 fn a_rotated_key_acts_and_the_old_one_does_not() {
     let mut fixture = Fixture::new();
     let lease = fixture.leased();
-    let rotate = |name| Action::RotateNodeKey { node_key: key(name) };
     fixture.refused("tenant", rotate("free"), Reject::NotProvider);
     fixture.refused("node", rotate("free"), Reject::NotProvider);
     fixture.refused("provider", rotate("node"), Reject::NodeKeyTaken);
@@ -34,7 +36,7 @@ fn a_rotated_key_acts_and_the_old_one_does_not() {
     fixture.refused("node", Action::PostOffer(Box::new(offer)), Reject::NotProvider);
     let offer = fixture.offer();
     fixture.post_as("fresh", offer);
-    fixture.refused("provider", rotate("node"), Reject::NodeKeyTaken);
+    fixture.refused("provider 2", rotate("fresh"), Reject::NodeKeyTaken);
     // The lease pinned the old key.
     fixture.refused("fresh", Action::Start { lease }, Reject::LeaseNotYours);
     fixture.ok("node", Action::Start { lease });

@@ -20,15 +20,40 @@ fn two_thirds_of_stake_and_more_decide() {
     fixture.refused("tenant", vote(change.clone(), effective), Reject::VoteWeight);
     fixture.ok("provider", vote(change.clone(), effective));
     fixture.refused("provider", vote(change.clone(), effective), Reject::VoteTwice);
-    assert!(!fixture.ended().proposals()[0].decided);
     fixture.ok("provider 2", vote(change.clone(), effective));
-    assert!(fixture.ended().proposals()[0].decided);
+    assert_eq!(fixture.ended().proposals()[0].weight, 400_000_000);
     fixture.advance(59_999);
     assert_eq!(fixture.ledger.parameters().storage_stake, usd(1_000));
     let events = fixture.advance(1);
     assert!(events.contains(&Event::ChangeTookEffect { change }));
     assert_eq!(fixture.ledger.parameters().storage_stake, usd(7));
     assert_eq!((fixture.ended().proposals().len(), fixture.ledger.network().proposals), (0, 0));
+}
+
+#[test]
+fn stake_that_voted_stays_until_the_vote_ends() {
+    let mut fixture = Fixture::new();
+    let effective = fixture.in_ms(60_000);
+    fixture.ok("provider", vote(Change::Rules(2), effective));
+    let all = Action::Unstake { amount: usd(200_000_000) };
+    fixture.refused("provider", all.clone(), Reject::StakeInUse);
+    fixture.advance(60_000);
+    assert_eq!(fixture.ledger.network().rules, 1);
+    assert_eq!(fixture.ledger.provider(&fixture.provider()).unwrap().votes, 0);
+    fixture.ok("provider", all);
+}
+
+#[test]
+fn who_comes_later_counts_and_little_stake_opens_no_vote() {
+    let mut fixture = Fixture::new();
+    let effective = fixture.in_ms(60_000);
+    fixture.ok("provider 2", Action::Unstake { amount: usd(150_000_000) });
+    fixture.refused("provider 2", vote(Change::Rules(2), effective), Reject::VoteWeight);
+    // 200 of 250 are more than two thirds now, but not of the 350 when the vote ends.
+    fixture.ok("provider", vote(Change::Rules(2), effective));
+    fixture.ok("provider 2", Action::Stake { amount: usd(100_000_000) });
+    fixture.advance(60_000);
+    assert_eq!(fixture.ledger.network().rules, 1);
 }
 
 #[test]

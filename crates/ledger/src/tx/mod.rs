@@ -70,8 +70,8 @@ pub(crate) fn execute(state: &mut State, verified: &Verified) -> Result<(), Reje
             run(state, context, &issue::Issue { to, asset, amount })
         }
         &Action::Redeem { asset, amount } => run(state, context, &redeem::Redeem { asset, amount }),
-        &Action::Register { node_key } => run(state, context, &register::Register { node_key }),
-        &Action::RotateNodeKey { node_key } => {
+        &Action::Register { node_key, .. } => run(state, context, &register::Register { node_key }),
+        &Action::RotateNodeKey { node_key, .. } => {
             run(state, context, &rotate_node_key::RotateNodeKey { node_key })
         }
         &Action::Stake { amount } => run(state, context, &stake::Stake { amount }),
@@ -169,7 +169,7 @@ fn free_node_key(state: &State, context: &Context, key: PublicKey) -> Result<(),
     let address = Address::new(key);
     let taken = address == context.signer
         || state.has(Key::NodeKey(key))
-        || state.has(Key::Account(address));
+        || state.has(Key::Provider(address));
     if taken { Err(Reject::NodeKeyTaken) } else { Ok(()) }
 }
 

@@ -1,7 +1,7 @@
 //! `post-offer`: a provider puts a signed ask into the market.
 
 use types::{
-    Asset, Event, Offer, OfferId, OfferTerms, Provider, Reject, Units, Value,
+    Asset, Claims, Event, Offer, OfferId, OfferTerms, Provenance, Provider, Reject, Units, Value,
     limits::OFFER_SLOTS_MAX,
 };
 
@@ -42,6 +42,14 @@ impl<'a> Execute for PostOffer<'a> {
             .capacity(terms.terms.as_slice(), terms.slots, parameters.epoch_ms)
             .map_err(|_| Reject::OfferMalformed)?;
         let region = region_of(terms).ok_or(Reject::OfferMalformed)?;
+        // What was measured or attested, others say of a provider; it cannot say so itself.
+        let only_declared = |claims: &Claims| {
+            claims.iter().all(|(_, claim)| claim.provenance == Provenance::Declared)
+        };
+        let claimed = epoch::tally(state, terms.class)?.supply.claimed;
+        if !only_declared(&terms.claims) || claimed.plus(capacity).is_err() {
+            return Err(Reject::OfferMalformed);
+        }
         if terms.minimum < parameters.receipt_minimum {
             return Err(Reject::OfferMinimum);
         }
@@ -73,8 +81,9 @@ impl<'a> Execute for PostOffer<'a> {
         };
         state.put(Key::Offer(id), &offer)?;
         state.put(Key::Provider(provider.address), &provider)?;
+        let price = matching::listed_price(terms)?;
         for region in [region, Region::NONE] {
-            state.mark(Key::OfferByPrice(terms.class, region, terms.rate, posted, id));
+            state.mark(Key::OfferByPrice(terms.class, region, price, posted, id));
         }
         state.mark(Key::OfferByProvider(provider.address, id));
         state.schedule(terms.expires, Due::OfferExpiry(id));

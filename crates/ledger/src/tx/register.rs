@@ -31,6 +31,7 @@ impl Execute for Register {
             offers: 0,
             leases: 0,
             unbondings: 0,
+            votes: 0,
             no_starts_epoch: 0,
             no_starts: 0,
             suspended_until: Time::from_ms(0),

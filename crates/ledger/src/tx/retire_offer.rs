@@ -6,6 +6,7 @@ use super::{Context, Execute, acting_provider, post_offer::region_of};
 use crate::{
     epoch,
     key::{Due, Key, Region, Row},
+    matching,
     state::{Broken, State},
 };
 
@@ -47,8 +48,9 @@ fn retire(state: &mut State, offer: &Offer) -> Result<(), Broken> {
     state.put(Key::Provider(address), &provider)?;
     state.remove(Key::Offer(id));
     state.unschedule(terms.expires, Due::OfferExpiry(id));
+    let price = matching::listed_price(terms)?;
     for region in [region_of(terms).ok_or(Broken)?, Region::NONE] {
-        state.remove(Key::OfferByPrice(terms.class, region, terms.rate, posted, id));
+        state.remove(Key::OfferByPrice(terms.class, region, price, posted, id));
     }
     state.remove(Key::OfferByProvider(address, id));
     state.book().empty(Row::Offer(id), Row::Wallet(address), Asset::Usd)?;

@@ -32,7 +32,7 @@ impl Execute for Unstake {
         covers(state, stake, Asset::Wild, amount)?;
         let stays = state.balance(stake, Asset::Wild)?.saturating_minus(amount);
         let in_use = provider.offers > 0 || provider.leases > 0;
-        if in_use && stays < state.parameters().stake_minimum {
+        if provider.votes > 0 || (in_use && stays < state.parameters().stake_minimum) {
             return Err(Reject::StakeInUse);
         }
         if provider.unbondings >= UNBONDINGS_MAX {

@@ -1,13 +1,16 @@
 //! `vote`: for a change of what governs the network.
 
-use types::{Asset, BasisPoints, Change, Encode, Event, Hash, Parameters, Reject, Time, codec};
+use types::{
+    Asset, BasisPoints, Change, Duration, Encode, Event, Hash, Parameters, Provider, Reject, Time,
+    codec, limits::BLOCK_DUE_MAX,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Execute};
 use crate::{
-    key::{Due, Key, Row},
+    key::{Due, Key, Prefix, Row},
     state::{Broken, State},
 };
 
@@ -19,14 +22,12 @@ const PROPOSALS_MAX: u32 = 64;
 pub struct Proposal {
     /// The change.
     pub change: Change,
-    /// When it takes effect, if it is decided by then.
+    /// When it takes effect, if more than two thirds of all weight are for it then.
     pub effective: Time,
     /// The weight of the votes for it.
     pub weight: u64,
-    /// Whether more than two thirds of all weight was for it.
-    pub decided: bool,
 }
-codec!(struct Proposal { change, effective, weight, decided });
+codec!(struct Proposal { change, effective, weight });
 
 pub(super) struct Vote<'a> {
     pub(super) change: &'a Change,
@@ -39,7 +40,6 @@ pub(super) struct Plan {
     proposal: Proposal,
     weight: u64,
     is_new: bool,
-    decides: bool,
 }
 
 impl Execute for Vote<'_> {
@@ -47,7 +47,7 @@ impl Execute for Vote<'_> {
 
     fn check(&self, state: &State, context: &Context) -> Result<Plan, Reject> {
         let &Self { change, effective } = self;
-        let (weight, of) = weights(state, context)?;
+        let weight = weight_of(state, context)?;
         if weight == 0 {
             return Err(Reject::VoteWeight);
         }
@@ -62,22 +62,20 @@ impl Execute for Vote<'_> {
         }
         let stored: Option<Proposal> = state.get(Key::Proposal(hash))?;
         let is_new = stored.is_none();
+        if is_new && weight < state.parameters().stake_minimum.get() {
+            return Err(Reject::VoteWeight);
+        }
         if is_new && state.network.proposals >= PROPOSALS_MAX {
             return Err(Reject::VotesFull);
         }
         let change = change.clone();
-        let mut proposal =
-            stored.unwrap_or(Proposal { change, effective, weight: 0, decided: false });
+        let mut proposal = stored.unwrap_or(Proposal { change, effective, weight: 0 });
         proposal.weight = proposal.weight.saturating_add(weight);
-        let above =
-            u128::from(proposal.weight).saturating_mul(3) > u128::from(of).saturating_mul(2);
-        let decides = above && !proposal.decided;
-        proposal.decided |= above;
-        Ok(Plan { hash, proposal, weight, is_new, decides })
+        Ok(Plan { hash, proposal, weight, is_new })
     }
 
     fn apply(plan: Plan, state: &mut State, context: &Context) -> Result<(), Broken> {
-        let Plan { hash, proposal, weight, is_new, decides } = plan;
+        let Plan { hash, proposal, weight, is_new } = plan;
         state.put(Key::Vote(hash, context.signer), &weight)?;
         state.put(Key::Proposal(hash), &proposal)?;
         let Proposal { change, effective, .. } = proposal;
@@ -86,12 +84,61 @@ impl Execute for Vote<'_> {
             state.schedule(effective, Due::Change(hash));
         }
         let voter = context.signer;
-        state.emit(Event::Voted { voter, change: change.clone(), effective });
-        if decides {
-            state.emit(Event::ChangeDecided { change, effective });
+        if state.charter().token {
+            let mut provider: Provider = state.need(Key::Provider(voter))?;
+            provider.votes = provider.votes.checked_add(1).ok_or(Broken)?;
+            state.put(Key::Provider(voter), &provider)?;
         }
+        state.emit(Event::Voted { voter, change, effective });
         Ok(())
     }
+}
+
+/// Ends a vote: the change takes effect if more than two thirds of all weight are for it now, and
+/// goes with its votes. Until it goes, the stake that voted stays where it is.
+pub(crate) fn conclude(state: &mut State, hash: Hash) -> Result<(), Broken> {
+    forget_votes(state, hash)?;
+    // Absent when only votes were left over from the block before.
+    let Some(Proposal { change, weight, .. }) = state.get(Key::Proposal(hash))? else {
+        return Ok(());
+    };
+    state.remove(Key::Proposal(hash));
+    state.network.proposals = state.network.proposals.checked_sub(1).ok_or(Broken)?;
+    let of = weight_of_all(state)?;
+    if u128::from(weight).saturating_mul(3) <= u128::from(of).saturating_mul(2) {
+        return Ok(());
+    }
+    match &change {
+        Change::Parameters(parameters) => state.set_parameters((**parameters).clone())?,
+        Change::Rules(version) if state.network.rules.checked_add(1) == Some(*version) => {
+            state.network.rules = *version;
+        }
+        Change::Rules(_) => return Ok(()),
+    }
+    state.emit(Event::ChangeTookEffect { change });
+    Ok(())
+}
+
+/// Takes votes out of the state; what is too much for one block is left to the next.
+fn forget_votes(state: &mut State, hash: Hash) -> Result<(), Broken> {
+    let votes = state.all(Prefix::Votes(hash)).take(BLOCK_DUE_MAX.saturating_add(1));
+    let votes = votes.map(|vote| vote.map(|(key, _)| key)).collect::<Result<Vec<_>, Broken>>()?;
+    for key in votes.iter().take(BLOCK_DUE_MAX) {
+        let &Key::Vote(_, voter) = key else {
+            return Err(Broken);
+        };
+        state.remove(*key);
+        if state.charter().token {
+            let mut provider: Provider = state.need(Key::Provider(voter))?;
+            provider.votes = provider.votes.checked_sub(1).ok_or(Broken)?;
+            state.put(Key::Provider(voter), &provider)?;
+        }
+    }
+    if votes.len() > BLOCK_DUE_MAX {
+        let next = state.now().after(Duration::from_ms(1));
+        state.schedule(next, Due::Change(hash));
+    }
+    Ok(())
 }
 
 /// Returns the name of a change at a time.
@@ -101,16 +148,20 @@ fn name(change: &Change, effective: Time) -> Hash {
     Hash::of("idlewild proposal", &[&bytes])
 }
 
-/// Returns the signer's weight, and the weight of all.
-fn weights(state: &State, context: &Context) -> Result<(u64, u64), Broken> {
+fn weight_of(state: &State, context: &Context) -> Result<u64, Broken> {
     let charter = state.charter();
     if charter.token {
-        let stake = state.balance(Row::Stake(context.signer), Asset::Wild)?;
-        return Ok((stake.get(), state.network.stake.get()));
+        return Ok(state.balance(Row::Stake(context.signer), Asset::Wild)?.get());
     }
-    let is_validator = charter.validators.contains(context.signer.key());
-    let all = u64::try_from(charter.validators.len()).map_err(|_| Broken)?;
-    Ok((u64::from(is_validator), all))
+    Ok(u64::from(charter.validators.contains(context.signer.key())))
+}
+
+fn weight_of_all(state: &State) -> Result<u64, Broken> {
+    let charter = state.charter();
+    if charter.token {
+        return Ok(state.network.stake.get());
+    }
+    u64::try_from(charter.validators.len()).map_err(|_| Broken)
 }
 
 fn is_possible(state: &State, change: &Change) -> bool {

@@ -12,7 +12,7 @@ const UNREACHABLE: [(Reject, &str); 3] = [
 ];
 
 /// Kinds of events.
-const EVENTS: usize = 25;
+const EVENTS: usize = 24;
 
 /// Counts of what was met.
 #[derive(Debug, Default)]

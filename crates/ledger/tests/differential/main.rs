@@ -31,7 +31,7 @@ fn setting(name: &str) -> Option<u64> {
 fn both_ledgers_agree_on_every_transaction() {
     let seed = setting("IDLEWILD_SEED").unwrap_or(SEED);
     let is_long = setting("IDLEWILD_LONG").is_some_and(|long| long > 0);
-    let episodes = if is_long { 670 } else { 20 };
+    let episodes = if is_long { 450 } else { 16 };
     println!("IDLEWILD_SEED={seed}: {episodes} episodes");
     let mut coverage = Coverage::default();
     for number in 0..episodes {

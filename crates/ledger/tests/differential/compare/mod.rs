@@ -9,7 +9,7 @@ use types::{Asset, Lease, Offer, SignedReceipt, Unbonding};
 
 use crate::{
     episode::Difference,
-    reference::{Reference, runs},
+    reference::{Reference, listed_price, runs},
 };
 
 /// More than any list of a test holds.
@@ -113,7 +113,7 @@ fn offers(real: &Ledger, naive: &Reference) -> Check {
     for class in classes::CLASSES {
         let mut own: Vec<Offer> = naive.offers.clone();
         own.retain(|offer| offer.terms.class == class.id());
-        own.sort_by_key(|offer| (offer.terms.rate, offer.posted, offer.id));
+        own.sort_by_key(|offer| (listed_price(offer), offer.posted, offer.id));
         let found = real.offers(class.id(), None, ALL);
         same(|| format!("offers of class {}", class.name()), found, own)?;
     }

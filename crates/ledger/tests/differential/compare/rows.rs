@@ -12,7 +12,7 @@ use ledger::{
 use types::{ClassId, Encode, Lease, Offer, OrderId, Time, Value};
 
 use super::{Check, same};
-use crate::reference::{Matching, Reference, What, runs};
+use crate::reference::{Matching, Reference, What, listed_price, runs};
 
 /// Compares all rows.
 pub(super) fn compare(real: &Ledger, naive: &Reference) -> Check {
@@ -95,7 +95,8 @@ fn put_offer(rows: &mut Rows, offer: &Offer) {
         _ => Region::NONE,
     };
     for region in [region, Region::NONE] {
-        let place = Key::OfferByPrice(terms.class, region, terms.rate, offer.posted, offer.id);
+        let place =
+            Key::OfferByPrice(terms.class, region, listed_price(offer), offer.posted, offer.id);
         rows.mark(place);
     }
 }
@@ -141,7 +142,6 @@ fn put_proposals(rows: &mut Rows, naive: &Reference) {
             change: proposal.change.clone(),
             effective: proposal.effective,
             weight: proposal.votes.iter().map(|(_, weight)| weight).sum(),
-            decided: proposal.decided,
         };
         rows.put(Key::Proposal(proposal.hash), &kept);
         for (voter, weight) in &proposal.votes {

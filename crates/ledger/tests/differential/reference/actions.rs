@@ -2,9 +2,9 @@
 
 use ledger::key::Row;
 use types::{
-    Address, Amount, Asset, Change, CloseReason, Duration, Encode, Event, Hash, LeaseId,
-    LeaseState, Offer, OfferId, OfferTerms, Order, OrderId, OrderTerms, Provider, PublicKey,
-    Readers, Reject, SignedReceipt, Time, Unbonding, Value,
+    Address, Amount, Asset, Change, Claim, CloseReason, Duration, Encode, Event, Hash, LeaseId,
+    LeaseState, Offer, OfferId, OfferTerms, Order, OrderId, OrderTerms, Provenance, Provider,
+    PublicKey, Readers, Reject, SignedReceipt, Time, Unbonding, Value,
 };
 
 use super::{Proposal, Reference, What, count};
@@ -81,9 +81,7 @@ impl Reference {
 impl Reference {
     fn check_node_key(&self, signer: Address, node_key: PublicKey) -> Result<(), Reject> {
         let address = Address::new(node_key);
-        let is_taken = self.provider_of(&address).is_some()
-            || self.account(&address).is_some()
-            || address == signer;
+        let is_taken = self.provider_of(&address).is_some() || address == signer;
         ensure(!is_taken, Reject::NodeKeyTaken)
     }
 
@@ -102,6 +100,7 @@ impl Reference {
             offers: 0,
             leases: 0,
             unbondings: 0,
+            votes: 0,
             no_starts_epoch: 0,
             no_starts: 0,
             suspended_until: Time::default(),
@@ -144,6 +143,7 @@ impl Reference {
         let is_in_use = provider.offers > 0 || provider.leases > 0;
         let is_enough = stays >= self.parameters.stake_minimum;
         ensure(!is_in_use || is_enough, Reject::StakeInUse)?;
+        ensure(provider.votes == 0, Reject::StakeInUse)?;
         ensure(provider.unbondings < 16, Reject::UnbondingsFull)?;
         let until = self.time.after(self.parameters.unbonding_ms);
         self.unbondings.push((signer, nonce, Unbonding { amount, until }));
@@ -184,6 +184,10 @@ impl Reference {
         };
         let region = terms.claims.get("region");
         ensure(region.is_none_or(|claim| is_region(&claim.value)), Reject::OfferMalformed)?;
+        let is_declared = |claim: &Claim| claim.provenance == Provenance::Declared;
+        ensure(terms.claims.iter().all(|(_, claim)| is_declared(claim)), Reject::OfferMalformed)?;
+        let claimed = self.tally_mut(terms.class).supply.claimed;
+        ensure(claimed.plus(capacity).is_ok(), Reject::OfferMalformed)?;
         ensure(terms.minimum >= self.parameters.receipt_minimum, Reject::OfferMinimum)?;
         ensure(self.is_within_horizon(terms.expires), Reject::OfferExpiry)?;
         ensure(provider.offers < self.parameters.offers_max, Reject::OffersFull)?;
@@ -402,6 +406,15 @@ impl Reference {
         }
     }
 
+    /// Returns the weight of all who may vote.
+    pub(super) fn weight_of_all(&self) -> u64 {
+        if self.genesis.token {
+            self.total_stake()
+        } else {
+            u64::from(count(self.genesis.validators.iter()))
+        }
+    }
+
     fn is_possible(&self, change: &Change) -> bool {
         match change {
             Change::Parameters(parameters) => {
@@ -429,28 +442,20 @@ impl Reference {
         let known = self.proposals.iter().position(|proposal| proposal.hash == hash);
         let votes = known.map_or(&[][..], |index| &self.proposals[index].votes);
         ensure(votes.iter().all(|(who, _)| *who != voter), Reject::VoteTwice)?;
+        let may_open = weight >= self.parameters.stake_minimum.get();
+        ensure(known.is_some() || may_open, Reject::VoteWeight)?;
         ensure(known.is_some() || self.proposals.len() < 64, Reject::VotesFull)?;
 
-        let all = if self.genesis.token {
-            self.total_stake()
-        } else {
-            u64::from(count(self.genesis.validators.iter()))
-        };
         let index = known.unwrap_or_else(|| {
             self.due.insert((effective, What::Change(hash)));
             let change = change.clone();
             let votes = Vec::new();
-            self.proposals.push(Proposal { hash, change, effective, votes, decided: false });
+            self.proposals.push(Proposal { hash, change, effective, votes });
             self.proposals.len() - 1
         });
         let proposal = &mut self.proposals[index];
         proposal.votes.push((voter, weight));
-        self.events.push(Event::Voted { voter, change: change.clone(), effective });
-        let together: u128 = proposal.votes.iter().map(|(_, weight)| u128::from(*weight)).sum();
-        if !proposal.decided && together * 3 > u128::from(all) * 2 {
-            proposal.decided = true;
-            self.events.push(Event::ChangeDecided { change, effective });
-        }
+        self.events.push(Event::Voted { voter, change, effective });
         Ok(())
     }
 }

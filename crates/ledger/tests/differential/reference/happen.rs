@@ -146,7 +146,8 @@ impl Reference {
         let proposal = self.proposals.remove(index);
         let is_stale = matches!(proposal.change, Change::Rules(version)
             if u32::from(version) != u32::from(self.rules) + 1);
-        if !proposal.decided || is_stale {
+        let together: u128 = proposal.votes.iter().map(|(_, weight)| u128::from(*weight)).sum();
+        if together * 3 <= u128::from(self.weight_of_all()) * 2 || is_stale {
             return;
         }
         match &proposal.change {

@@ -56,7 +56,7 @@ impl Reference {
         None
     }
 
-    /// Returns the first 16 offers that take the order and what they ask, cheapest first.
+    /// Returns the 16 cheapest of the first 64 offers that take the order, and what they ask.
     pub(crate) fn quote(&self, terms: &OrderTerms) -> Result<Vec<(OfferId, Amount)>, Reject> {
         self.check_terms(terms)?;
         let class = classes::find(terms.class).expect("it was checked");
@@ -66,8 +66,9 @@ impl Reference {
         let offers = listed.iter().filter_map(|id| self.offer(id));
         let taking = offers.filter(|offer| self.takes(offer, terms).is_some());
         let asked = |offer: &Offer| (offer.id, price(offer, units).expect("it takes the order"));
-        let mut quoted: Vec<_> = taking.take(16).map(asked).collect();
+        let mut quoted: Vec<_> = taking.take(64).map(asked).collect();
         quoted.sort_by_key(|(_, price)| *price);
+        quoted.truncate(16);
         Ok(quoted)
     }
 
@@ -79,7 +80,7 @@ impl Reference {
             offer.terms.class == terms.class && (demanded.is_empty() || region == demanded)
         };
         let mut offers: Vec<&Offer> = self.offers.iter().filter(stands_there).collect();
-        offers.sort_by_key(|offer| (offer.terms.rate, offer.posted, offer.id));
+        offers.sort_by_key(|offer| (listed_price(offer), offer.posted, offer.id));
         offers.into_iter().map(|offer| offer.id).collect()
     }
 
@@ -160,6 +161,11 @@ impl Reference {
 
 fn price(offer: &Offer, units: Units) -> Option<Amount> {
     Some(offer.terms.minimum.max(offer.terms.rate.cost(units).ok()?))
+}
+
+/// Returns the price by which offers are listed.
+pub(crate) fn listed_price(offer: &Offer) -> Amount {
+    price(offer, Units::new(1_000_000).expect("in range")).expect("a rate fits an amount")
 }
 
 /// Returns a region's name; empty for no region.

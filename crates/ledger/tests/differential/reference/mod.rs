@@ -19,6 +19,7 @@ use types::{
 
 pub(crate) use book::Book;
 use ledger::{Archive, key::Row};
+pub(crate) use market::listed_price;
 
 /// The issuer of token that exists from the start.
 pub(crate) const NOBODY: Address = Address::new(PublicKey::from_bytes([0; 32]));
@@ -40,7 +41,6 @@ pub(crate) struct Proposal {
     pub(crate) change: Change,
     pub(crate) effective: Time,
     pub(crate) votes: Vec<(Address, u64)>,
-    pub(crate) decided: bool,
 }
 
 /// Where the search for open orders of a class goes on.
@@ -208,8 +208,8 @@ impl Reference {
             Action::Transfer { to, asset, amount } => self.transfer(signer, to, asset, amount),
             Action::Issue { to, asset, amount } => self.issue(signer, to, asset, amount),
             Action::Redeem { asset, amount } => self.redeem(signer, asset, amount),
-            Action::Register { node_key } => self.register(signer, node_key),
-            Action::RotateNodeKey { node_key } => self.rotate_node_key(signer, node_key),
+            Action::Register { node_key, .. } => self.register(signer, node_key),
+            Action::RotateNodeKey { node_key, .. } => self.rotate_node_key(signer, node_key),
             Action::Stake { amount } => self.stake(signer, amount),
             Action::Unstake { amount } => self.unstake(signer, nonce, amount),
             Action::PostOffer(terms) => self.post_offer(signer, verified.id().into(), *terms),
@@ -250,6 +250,7 @@ impl Reference {
             offers: count(self.offers.iter().filter(|offer| offer.provider == *address)),
             leases: count(leases),
             unbondings: count(self.unbondings.iter().filter(|(owner, ..)| owner == address)),
+            votes: count(self.stake_votes().filter(|(voter, _)| voter == address)),
             ..kept
         })
     }
@@ -313,6 +314,12 @@ impl Reference {
     pub(crate) fn total_stake(&self) -> u64 {
         let stake = |provider: &Provider| self.stake_of(&provider.address).get();
         self.providers.iter().map(stake).sum()
+    }
+
+    /// Returns the votes that hold stake; without a token none does.
+    fn stake_votes(&self) -> impl Iterator<Item = &(Address, u64)> {
+        let proposals = self.proposals.iter().filter(|_| self.genesis.token);
+        proposals.flat_map(|proposal| &proposal.votes)
     }
 
     fn stake_of(&self, provider: &Address) -> Amount {

@@ -6,7 +6,7 @@ use types::{
     Parameters, Provider, PublicKey, Time,
 };
 
-use super::{Theme, World, key, micro};
+use super::{Theme, UNCHECKED, World, key, micro};
 use crate::reference::{Reference, runs};
 
 /// The name of a lease that never was.
@@ -114,13 +114,13 @@ impl World {
             signer = self.someone();
         }
         let node_key = if self.dice.one_in(20) { *signer.key() } else { self.node_key(state) };
-        (signer, Action::Register { node_key })
+        (signer, Action::Register { node_key, consent: UNCHECKED })
     }
 
     fn rotate(&mut self, state: &Reference) -> (Address, Action) {
         let provider = self.provider(state).map(|provider| provider.address);
         let signer = provider.unwrap_or(self.someone());
-        (signer, Action::RotateNodeKey { node_key: self.node_key(state) })
+        (signer, Action::RotateNodeKey { node_key: self.node_key(state), consent: UNCHECKED })
     }
 
     fn provider(&mut self, state: &Reference) -> Option<Provider> {

@@ -59,6 +59,8 @@ impl Theme {
             // Every open order, standing offer and lease is due once; more than a block may work
             // through must come together.
             Self::Backlog => 8_000,
+            // More proposals must be open together than there may be.
+            Self::Votes => 3_000,
             _ => 1_500,
         }
     }
@@ -201,10 +203,12 @@ impl World {
     }
 }
 
+/// Stands where a ledger looks at no signature.
+const UNCHECKED: Signature = Signature::from_bytes([0; 64]);
+
 /// Wraps a transaction for a ledger that checks no signatures.
 pub(crate) fn trust(transaction: Transaction) -> Verified {
-    let signature = Signature::from_bytes([0; 64]);
-    Verified::trust(SignedTransaction { transaction, signature })
+    Verified::trust(SignedTransaction { transaction, signature: UNCHECKED })
 }
 
 fn genesis(dice: &mut Dice, theme: Theme, people: &[Address]) -> Genesis {
@@ -258,7 +262,12 @@ fn parameters(dice: &mut Dice, theme: Theme) -> Parameters {
         treasury_share: share(dice.of([0, 1, 300, 4_999])),
         receipt_minimum: micro(dice.within(1, 2_000)),
         storage_stake: micro(dice.of([0, 1, 1_000])),
-        stake_minimum: micro(if token { dice.of([0, 1, 500, 10_000]) } else { 0 }),
+        stake_minimum: micro(match theme {
+            Theme::Private => 0,
+            // Whoever has stake opens votes.
+            Theme::Votes => dice.of([0, 1]),
+            _ => dice.of([0, 1, 500, 10_000]),
+        }),
         unbonding_ms,
         start_window_ms,
         grace_window_ms,
