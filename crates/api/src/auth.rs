@@ -1,7 +1,8 @@
 //! Signed requests: who asks, shown by a signature over the request.
 //!
 //! The header is `authorization: Idlewild address=…, time=…, body=…, signature=…`. The signature
-//! covers method, path with query, the hash of the body and the time, for one network. The body's
+//! covers the node as the asker calls it, method, path with query, the hash of the body and the
+//! time, for one network: whoever receives a request cannot hand it on to another node. The body's
 //! hash stands in the header too, so that a node knows who sends before it reads what is sent.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
@@ -19,6 +20,7 @@ const SCHEME: &str = "Idlewild ";
 /// What is signed of a request.
 #[derive(Debug, Clone, Copy)]
 struct SignedParts<'a> {
+    host: &'a str,
     method: &'a str,
     path: &'a str,
     body: ContentHash,
@@ -27,7 +29,7 @@ struct SignedParts<'a> {
 
 impl Encode for SignedParts<'_> {
     fn encode(&self, out: &mut Vec<u8>) {
-        for text in [self.method, self.path] {
+        for text in [self.host, self.method, self.path] {
             let count = u32::try_from(text.len()).unwrap_or(u32::MAX);
             count.encode(out);
             out.extend_from_slice(text.as_bytes());
@@ -78,17 +80,18 @@ impl From<BadSignature> for AuthorizationError {
 }
 
 impl Authorization {
-    /// Signs a request; `path` includes the query.
+    /// Signs a request; `host` is the request's header of that name, `path` includes the query.
     #[must_use]
     pub fn sign(
         key: &SecretKey,
         genesis: &Hash,
+        host: &str,
         method: &str,
         path: &str,
         body: ContentHash,
         time: Time,
     ) -> Self {
-        let signature = key.sign(genesis, &SignedParts { method, path, body, time });
+        let signature = key.sign(genesis, &SignedParts { host, method, path, body, time });
         Self { address: key.address(), time, body, signature }
     }
 
@@ -99,6 +102,7 @@ impl Authorization {
     pub fn verify(
         &self,
         genesis: &Hash,
+        host: &str,
         method: &str,
         path: &str,
         now: Time,
@@ -107,7 +111,7 @@ impl Authorization {
         if off_ms > SIGNED_REQUEST_SKEW_MS {
             return Err(AuthorizationError::Stale { off_ms });
         }
-        let parts = SignedParts { method, path, body: self.body, time: self.time };
+        let parts = SignedParts { host, method, path, body: self.body, time: self.time };
         Ok(self.address.key().verify(genesis, &parts, &self.signature)?)
     }
 }
@@ -149,32 +153,35 @@ mod tests {
     use super::*;
 
     const NOW: Time = Time::from_ms(1_000_000);
+    const HOST: &str = "127.0.0.1:7070";
+    const PATH: &str = "/v1/content/1?lease=2";
 
     fn signed() -> Authorization {
         let key = SecretKey::from_bytes([4; 32]);
         let body = ContentHash::of(b"body");
-        Authorization::sign(&key, &Hash::ZERO, "GET", "/v1/content/1?lease=2", body, NOW)
+        Authorization::sign(&key, &Hash::ZERO, HOST, "GET", PATH, body, NOW)
     }
 
     #[test]
     fn a_request_is_signed_whole() {
-        let check = |network, method, path, expected| {
-            assert_eq!(signed().verify(&network, method, path, NOW), expected);
+        let check = |network, host, method, path, expected| {
+            assert_eq!(signed().verify(&network, host, method, path, NOW), expected);
         };
         let wrong = Err(AuthorizationError::Signature);
-        check(Hash::ZERO, "GET", "/v1/content/1?lease=2", Ok(()));
-        check(Hash::ZERO, "POST", "/v1/content/1?lease=2", wrong);
-        check(Hash::ZERO, "GET", "/v1/content/1?lease=3", wrong);
-        check(Hash::from_bytes([1; 32]), "GET", "/v1/content/1?lease=2", wrong);
+        check(Hash::ZERO, HOST, "GET", PATH, Ok(()));
+        check(Hash::ZERO, "127.0.0.2:7070", "GET", PATH, wrong);
+        check(Hash::ZERO, HOST, "POST", PATH, wrong);
+        check(Hash::ZERO, HOST, "GET", "/v1/content/1?lease=3", wrong);
+        check(Hash::from_bytes([1; 32]), HOST, "GET", PATH, wrong);
         let mut other = signed();
         other.body = ContentHash::of(b"other");
-        assert_eq!(other.verify(&Hash::ZERO, "GET", "/v1/content/1?lease=2", NOW), wrong);
+        assert_eq!(other.verify(&Hash::ZERO, HOST, "GET", PATH, NOW), wrong);
     }
 
     #[test]
     fn a_request_holds_for_a_minute() {
         let check = |now, expected| {
-            let result = signed().verify(&Hash::ZERO, "GET", "/v1/content/1?lease=2", now);
+            let result = signed().verify(&Hash::ZERO, HOST, "GET", PATH, now);
             assert_eq!(result.is_ok(), expected, "{now}");
         };
         check(Time::from_ms(NOW.as_ms() + 60_000), true);

@@ -3,7 +3,9 @@
 //! What is packed is what a job may see: regular files and directories. Links are refused rather
 //! than followed, since a link may lead out of the directory, and so are devices, pipes and
 //! sockets. What is unpacked never leaves the directory it is unpacked to: paths are checked by
-//! their type, and nothing is written through a link.
+//! their type, nothing is written through a link, and no link leads out. A link climbs only at the
+//! front of its target, where each step up is one of the real directories that it stands in;
+//! behind a name it might climb from wherever another link led.
 
 use std::{
     collections::BTreeMap,
@@ -242,11 +244,13 @@ fn link(root: &Path, relative: &str, target: &str) -> Result<(), DirectoryError>
     if target.is_empty() || target.starts_with('/') || target.contains('\0') {
         return Err(escape());
     }
+    let mut climbs = true;
     for name in target.split('/') {
         match name {
             "" | "." => {}
-            ".." => depth = depth.checked_sub(1).ok_or_else(escape)?,
-            _ => depth += 1,
+            ".." if climbs => depth = depth.checked_sub(1).ok_or_else(escape)?,
+            ".." => return Err(escape()),
+            _ => climbs = false,
         }
     }
     match std::os::unix::fs::symlink(target, &path) {
@@ -316,11 +320,37 @@ mod tests {
 
     #[test]
     fn links_stay_within_the_directory() {
-        assert!(linked("a/b", "../c").is_ok());
-        for (path, target) in [("a", "../c"), ("a", "/etc"), ("a/b", "../../c"), ("a", "")] {
+        for (path, target) in [("a/b", "../c"), ("a/b/c", "./.././../d/e"), ("a", "b//c")] {
+            assert!(linked(path, target).is_ok(), "{path} {target}");
+        }
+        let bad = [
+            ("a", "../c"),
+            ("a", "/etc"),
+            ("a/b", "../../c"),
+            ("a", ""),
+            // What `x` is cannot be seen here, so nothing may climb behind it.
+            ("a/b", "x/.."),
+            ("a/b", "../x/../y"),
+        ];
+        for (path, target) in bad {
             let refused = matches!(linked(path, target), Err(DirectoryError::Escape { .. }));
             assert!(refused, "{path} {target}");
         }
+    }
+
+    #[test]
+    fn no_chain_of_links_leads_out() {
+        let around = tempfile::tempdir().unwrap();
+        fs::write(around.path().join("secret"), b"secret").unwrap();
+        let root = around.path().join("out");
+        let link = |path: &str, target: &str| {
+            let kind = EntryKind::Symlink { target: Text::new(target).unwrap() };
+            Entry { path: RelativePath::new(path).unwrap(), kind }
+        };
+        let entries = vec![link("a/b/c/up", "../../.."), link("esc", "a/b/c/up/../secret")];
+        let result = unpack(&Manifest::new(entries).unwrap(), &BTreeMap::new(), &root);
+        assert!(matches!(result, Err(DirectoryError::Escape { .. })), "{result:?}");
+        assert!(fs::read(root.join("esc")).is_err());
     }
 
     #[test]

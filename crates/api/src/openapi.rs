@@ -9,8 +9,14 @@ use crate::{
 };
 
 /// What can go wrong with any request.
-const PROBLEMS_EVERYWHERE: &[Problem] =
-    &[Problem::Malformed, Problem::TooMany, Problem::Fault, Problem::Stopped, Problem::Busy];
+const PROBLEMS_EVERYWHERE: &[Problem] = &[
+    Problem::Malformed,
+    Problem::Misdirected,
+    Problem::TooMany,
+    Problem::Fault,
+    Problem::Stopped,
+    Problem::Busy,
+];
 
 /// Returns the OpenAPI 3.1 document of all routes.
 #[must_use]
@@ -49,8 +55,8 @@ pub fn openapi() -> Value {
                 "in": "header",
                 "name": "authorization",
                 "description": "Idlewild address=…, time=…, body=…, signature=…: an ed25519 \
-                    signature over method, path with query, BLAKE3 hash of the body, and time \
-                    in milliseconds",
+                    signature over the header host, method, path with query, BLAKE3 hash of the \
+                    body, and time in milliseconds",
             } },
         },
     })

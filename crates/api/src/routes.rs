@@ -227,6 +227,10 @@ const STORE: &[Problem] = &[
     Problem::ContentMismatch,
     Problem::ContentOwner,
     Problem::ContentQuota,
+    Problem::ContentFull,
+    Problem::LengthUnknown,
+    Problem::TooLarge,
+    Problem::Slow,
 ];
 
 /// Every route that a node serves.
@@ -306,10 +310,10 @@ pub static ROUTES: &[Route] = &[
     get(
         Operation::Providers,
         "/v1/providers",
-        "Providers, in the order in which they joined",
+        "Providers, in the order of their addresses",
         &[AFTER, LIMIT],
         of::<Page<Provider>>,
-        HISTORY,
+        &[],
     ),
     get(
         Operation::Provider,

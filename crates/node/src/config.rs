@@ -24,6 +24,10 @@ pub struct Config {
     /// The genesis as JSON; `genesis.json` in the data directory if absent.
     #[serde(default)]
     pub genesis: Option<PathBuf>,
+    /// The names that requests may call the node by, besides the address that they come to,
+    /// `localhost`, and the machine's own name. A request for another name is not answered.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// The key that signs blocks, as 64 hexadecimal digits in a file that only its owner may
     /// read; `validator.key` in the data directory if absent.
     #[serde(default)]
@@ -49,35 +53,54 @@ pub struct FaucetConfig {
     pub wild: Amount,
     /// Times that an address gets this within 24 hours.
     pub times_a_day: u32,
+    /// Times that all addresses together get this within 24 hours.
+    pub grants_a_day: u32,
 }
 
-/// What the node bears from outside.
+/// What the node bears from outside. A peer is an IPv4 address or the /64 network of an IPv6
+/// address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Connections at a time.
-    pub connections: usize,
+    pub connections: u32,
+    /// Connections of one peer at a time.
+    pub connections_per_peer: u32,
     /// Streams of events at a time.
-    pub event_streams: usize,
-    /// Requests a second from one address; twice as many in a burst.
+    pub event_streams: u32,
+    /// Streams of events of one peer at a time.
+    pub event_streams_per_peer: u32,
+    /// Uploads at a time.
+    pub uploads: u32,
+    /// Uploads of one peer at a time.
+    pub uploads_per_peer: u32,
+    /// Requests a second from one peer; twice as many in a burst.
     pub requests_a_second: u32,
+    /// Bytes of content that all accounts together may store; what two of them store counts
+    /// twice.
+    pub content_bytes: u64,
     /// Bytes of content that one account may store.
     pub content_bytes_per_account: u64,
     /// Pieces of content that one account may store.
     pub content_count_per_account: u64,
-    /// Uploads at a time.
-    pub uploads: usize,
+    /// Bytes of the disk that content leaves free: the log of blocks needs them.
+    pub free_disk_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
-            event_streams: 64,
+            connections_per_peer: 256,
+            event_streams: 128,
+            event_streams_per_peer: 64,
+            uploads: 32,
+            uploads_per_peer: 16,
             requests_a_second: 2_000,
+            content_bytes: 64 << 30,
             content_bytes_per_account: 4 << 30,
             content_count_per_account: 100_000,
-            uploads: 16,
+            free_disk_bytes: 2 << 30,
         }
     }
 }
@@ -94,6 +117,7 @@ impl Config {
             data: data.into(),
             listen: default_listen(),
             genesis: None,
+            names: Vec::new(),
             validator_key: None,
             faucet: None,
             limits: Limits::default(),

@@ -1,4 +1,5 @@
-//! The faucet: an issuer's key that gives every address a little, so often a day.
+//! The faucet: an issuer's key that gives every address a little, so often a day, and all together
+//! so much a day.
 //!
 //! How often an address was given something stands in the history, so a restart does not forget.
 
@@ -46,7 +47,13 @@ impl Faucet {
         index.wait_for(handle.read().header.header.height).await?;
         let since = Time::from_ms(api::now().as_ms().saturating_sub(DAY.as_ms()));
         let issuer = self.key.address();
-        let given = index.read(move |reader| reader.issued_since(issuer, to, since)).await?;
+        let issued = index.read(move |reader| reader.issued_since(issuer, to, since)).await?;
+        let (in_all, given) = issued;
+        if in_all >= self.config.grants_a_day {
+            let message =
+                format!("the faucet gave something {in_all} times today, as often as it may");
+            return Err(Failure::new(Problem::FaucetSpent, message));
+        }
         if given >= self.config.times_a_day {
             let message = format!("this address was given something {given} times today");
             return Err(Failure::new(Problem::FaucetSpent, message));

@@ -32,11 +32,53 @@ impl Fault {
         self.sender.borrow().clone()
     }
 
+    /// Returns what stops the node if it is dropped by a panic.
+    pub(crate) fn guard(&self, what: &'static str) -> Guard {
+        Guard { fault: self.clone(), what }
+    }
+
     /// Waits until there is a reason.
     pub(crate) async fn wait(&self) -> Arc<str> {
         let mut receiver = self.sender.subscribe();
         let found = receiver.wait_for(Option::is_some).await;
         let found = found.expect("the sender lives in self").clone();
         found.expect("waited for a reason")
+    }
+}
+
+/// A part without which the node is not well, as long as this lives in it.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    fault: Fault,
+    what: &'static str,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.fault.set(format!("{} ended in a panic; the log says where", self.what));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_stops_the_node_and_an_end_does_not() {
+        let fault = Fault::new();
+        let run = |work: fn()| {
+            let guard = fault.guard("the part");
+            let thread = std::thread::spawn(move || {
+                let _guard = guard;
+                work();
+            });
+            thread.join().is_ok()
+        };
+        assert!(run(|| ()));
+        assert_eq!(fault.get(), None);
+        assert!(!run(|| panic!("as a test")));
+        assert!(fault.get().unwrap().starts_with("the part ended in a panic"));
     }
 }

@@ -1,6 +1,9 @@
 //! A network on one machine: a genesis with one validator and one issuer, whose keys are made here.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use thiserror::Error;
 use types::{
@@ -10,8 +13,9 @@ use types::{
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{Config, FaucetConfig},
+    config::{Config, ConfigError, FaucetConfig, read_key},
     files::{write_secret, write_whole},
+    start::BLOCKS,
 };
 
 /// What a local network is to be like.
@@ -29,6 +33,8 @@ pub struct LocalNetwork {
     pub faucet_wild: Amount,
     /// Times that an address gets this within 24 hours.
     pub faucet_times_a_day: u32,
+    /// Times that all addresses together get this within 24 hours.
+    pub faucet_grants_a_day: u32,
 }
 
 impl Default for LocalNetwork {
@@ -41,6 +47,7 @@ impl Default for LocalNetwork {
             faucet_usd: whole(100),
             faucet_wild: whole(1_000),
             faucet_times_a_day: 10,
+            faucet_grants_a_day: 10_000,
         }
     }
 }
@@ -54,6 +61,12 @@ pub enum LocalError {
     /// The system gives no randomness for keys.
     #[error("the system gives no randomness")]
     Entropy,
+    /// There are blocks, but not what they began from.
+    #[error("{0} holds the blocks of a network, but its genesis.json is missing; restore it")]
+    GenesisMissing(PathBuf),
+    /// A key that is there already cannot be used.
+    #[error("a key of the network cannot be used")]
+    Key(#[from] ConfigError),
     /// The name is longer than 32 bytes.
     #[error("a network's name has at most 32 bytes")]
     Name,
@@ -74,23 +87,27 @@ pub fn create(data: &Path, network: &LocalNetwork) -> Result<Config, LocalError>
         usd: network.faucet_usd,
         wild: if network.token { network.faucet_wild } else { Amount::ZERO },
         times_a_day: network.faucet_times_a_day,
+        grants_a_day: network.faucet_grants_a_day,
     });
     // The genesis is written last: once it is there, so is everything else.
     if config.genesis_path().try_exists()? {
         return Ok(config);
     }
-    let validator = new_key(&config.validator_key_path())?;
-    let issuer = new_key(&data.join(ISSUER_KEY))?;
+    if data.join(BLOCKS).try_exists()? {
+        return Err(LocalError::GenesisMissing(data.to_owned()));
+    }
+    let validator = key(&config.validator_key_path())?;
+    let issuer = key(&data.join(ISSUER_KEY))?;
     let genesis = genesis(network, &validator, &issuer)?;
     let text = serde_json::to_vec_pretty(&genesis).map_err(io::Error::other)?;
     write_whole(&config.genesis_path(), &text)?;
     Ok(config)
 }
 
-/// Makes a key, or a new one in place of what an interrupted attempt left.
-fn new_key(path: &Path) -> Result<SecretKey, LocalError> {
+/// Returns the key that is there, or makes one: a key that exists may be all that somebody has.
+fn key(path: &Path) -> Result<SecretKey, LocalError> {
     if path.try_exists()? {
-        fs::remove_file(path)?;
+        return Ok(read_key(path)?);
     }
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::fill(bytes.as_mut()).map_err(|_| LocalError::Entropy)?;
@@ -144,6 +161,28 @@ mod tests {
         let validator = read_key(&config.validator_key_path()).unwrap();
         assert!(genesis.validators.contains(&validator.public()));
         assert!(ledger::Ledger::new(&genesis).is_ok());
+    }
+
+    #[test]
+    fn keys_outlive_a_lost_genesis() {
+        let data = tempfile::tempdir().unwrap();
+        let network = LocalNetwork::default();
+        let config = create(data.path(), &network).unwrap();
+        let keys = || {
+            let issuer = data.path().join(ISSUER_KEY);
+            [config.validator_key_path(), issuer].map(|path| read_key(&path).unwrap().public())
+        };
+        let before = keys();
+        fs::remove_file(config.genesis_path()).unwrap();
+        create(data.path(), &network).unwrap();
+        assert_eq!(keys(), before);
+        // Beside blocks, a new genesis would only hide what is wrong.
+        fs::remove_file(config.genesis_path()).unwrap();
+        fs::write(data.path().join(BLOCKS), b"").unwrap();
+        let refused = create(data.path(), &network);
+        assert!(matches!(refused, Err(LocalError::GenesisMissing(_))), "{refused:?}");
+        assert_eq!(keys(), before);
+        assert!(!config.genesis_path().exists());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     fmt::Write as _,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -24,31 +24,8 @@ pub(crate) struct Metrics {
     commit_buckets: [AtomicU64; COMMIT_BUCKETS_MS.len()],
     commit_us: AtomicU64,
     requests: Mutex<BTreeMap<(&'static str, u16), u64>>,
-    pub(crate) connections: Gauge,
-    pub(crate) event_streams: Gauge,
     pub(crate) content_bytes_in: AtomicU64,
     pub(crate) content_bytes_out: AtomicU64,
-}
-
-/// How many of something there are.
-#[derive(Debug, Default)]
-pub(crate) struct Gauge(AtomicI64);
-
-/// One of what a gauge counts, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Counted<'a>(&'a Gauge);
-
-impl Gauge {
-    pub(crate) fn enter(&self) -> Counted<'_> {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Counted(self)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Figures that are read when they are asked for.
@@ -58,6 +35,8 @@ pub(crate) struct Readings {
     pub(crate) index_height: u64,
     pub(crate) epoch: u64,
     pub(crate) queued: usize,
+    pub(crate) connections: u64,
+    pub(crate) event_streams: u64,
     pub(crate) faulty: bool,
     /// For each class: name, claimed, verified, earning, revenue, burn.
     pub(crate) classes: Vec<(&'static str, [u64; 5])>,
@@ -113,13 +92,8 @@ impl Metrics {
         self.render_refused(&mut page);
         self.render_commits(&mut page);
         self.render_requests(&mut page);
-        for (name, about, gauge) in [
-            ("connections", "Open connections", &self.connections),
-            ("event_streams", "Open streams of events", &self.event_streams),
-        ] {
-            let value = u64::try_from(gauge.0.load(Ordering::Relaxed)).unwrap_or(0);
-            page.one(name, "gauge", about, value);
-        }
+        page.one("connections", "gauge", "Open connections", readings.connections);
+        page.one("event_streams", "gauge", "Open streams of events", readings.event_streams);
         let (bytes_in, bytes_out) = (load(&self.content_bytes_in), load(&self.content_bytes_out));
         page.one("content_bytes_in_total", "counter", "Bytes of content received", bytes_in);
         page.one("content_bytes_out_total", "counter", "Bytes of content sent", bytes_out);
@@ -209,9 +183,9 @@ mod tests {
         metrics.observe_commit(Duration::from_millis(3), 7);
         metrics.count_answers(&[Ok(1), Err(Refused::Reject(Reject::FundsShort))]);
         metrics.count_request("/v1/network", 200);
-        let _counted = metrics.connections.enter();
         let classes = vec![("job", [1, 2, 3, 4, 5])];
-        let text = metrics.render(&Readings { height: 9, classes, ..Readings::default() });
+        let readings = Readings { height: 9, connections: 1, classes, ..Readings::default() };
+        let text = metrics.render(&readings);
         for line in text.lines().filter(|line| !line.starts_with("# ")) {
             let (series, value) = line.rsplit_once(' ').unwrap();
             assert!(series.starts_with("idlewild_"), "{line}");

@@ -21,7 +21,7 @@ use crate::{
     handle::{Committed, NodeHandle, pair},
     index::{Feed, Index, IndexError, Source},
     metrics::Metrics,
-    server::{App, Parts, router, serve},
+    server::{App, Parts, machine_names, router, serve},
     solo::{Base, Paths, RecoverError, Recovered, Solo, recover},
 };
 
@@ -122,6 +122,9 @@ impl Node {
     }
 }
 
+/// The log of blocks in a data directory.
+pub(crate) const BLOCKS: &str = "blocks.log";
+
 /// Where things stand in a data directory.
 struct Layout {
     paths: Paths,
@@ -133,7 +136,7 @@ struct Layout {
 impl Layout {
     fn of(data: &Path) -> Self {
         Self {
-            paths: Paths { log: data.join("blocks.log"), snapshots: data.join("snapshots") },
+            paths: Paths { log: data.join(BLOCKS), snapshots: data.join("snapshots") },
             index: data.join("index.sqlite"),
             content: data.join("content"),
             lock: data.join("lock"),
@@ -230,14 +233,16 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let on_thread = |source| StartError::Data { path: config.data.clone(), source };
     // Whoever writes holds the lock.
     let (lock, feed_lock) = (Arc::clone(&lock), lock);
+    let guard = fault.guard("the sequencer");
     let sequencer = thread("sequencer", move || {
+        let _held = (lock, guard);
         solo.run();
-        drop(lock);
     });
     let sequencer = sequencer.map_err(on_thread)?;
+    let (guard, feed_fault) = (fault.guard("the history"), fault.clone());
     let feed = thread("history", move || {
-        feed.run(blocks, committed);
-        drop(feed_lock);
+        let _held = (feed_lock, guard);
+        feed.run(blocks, committed, &feed_fault);
     });
     let feed = feed.map_err(on_thread)?;
 
@@ -249,9 +254,14 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         faucet,
         metrics,
         limits: config.limits,
+        names: config.names.into_iter().chain(machine_names()).collect(),
         stopping: stops,
     });
-    let server = tokio::spawn(serve(listener, router(&app), app));
+    let guard = fault.guard("the server");
+    let server = tokio::spawn(async move {
+        let _guard = guard;
+        serve(listener, router(&app), app).await;
+    });
     tracing::info!(%address, height = handle.read().header.header.height, "the node serves");
     Ok(Node { handle, index, address, fault, stopping, server, sequencer, feed })
 }

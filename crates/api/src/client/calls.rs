@@ -126,7 +126,7 @@ impl Client {
         self.get(&with_query(&format!("/v1/accounts/{address}/history"), &query)).await
     }
 
-    /// Returns providers in the order in which they joined.
+    /// Returns providers in the order of their addresses.
     ///
     /// # Errors
     /// [`ClientError`].

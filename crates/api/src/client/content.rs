@@ -108,7 +108,8 @@ impl Client {
             return Err(ContentError::TooLong { bytes_max: CONTENT_BYTES_MAX });
         }
         let path = "/v1/content";
-        let signed = Authorization::sign(key, genesis, "POST", path, hash, now());
+        let host = self.host();
+        let signed = Authorization::sign(key, genesis, &host, "POST", path, hash, now());
         let request = self
             .request(Method::POST, path)?
             .header(header::AUTHORIZATION, signed.to_string())
@@ -212,8 +213,9 @@ impl Client {
     ) -> Result<Response, ClientError> {
         let lease = lease.map(|lease| lease.to_string());
         let path = with_query(&format!("/v1/content/{hash}"), &[("lease", lease)]);
-        let nothing = ContentHash::of(&[]);
-        let signed = Authorization::sign(key, genesis, method.as_str(), &path, nothing, now());
+        let (host, nothing) = (self.host(), ContentHash::of(&[]));
+        let verb = method.as_str();
+        let signed = Authorization::sign(key, genesis, &host, verb, &path, nothing, now());
         let request =
             self.request(method, &path)?.header(header::AUTHORIZATION, signed.to_string());
         self.send(request).await

@@ -136,6 +136,15 @@ impl Client {
         self.base.as_str().trim_end_matches('/')
     }
 
+    /// Returns the node's name and port as they stand in the header `host`.
+    fn host(&self) -> String {
+        let name = self.base.host_str().unwrap_or_default();
+        match self.base.port() {
+            Some(port) => format!("{name}:{port}"),
+            None => name.to_owned(),
+        }
+    }
+
     fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, ClientError> {
         let url = format!("{}{path}", self.address());
         let url = Url::parse(&url).map_err(|_| ClientError::Address(url))?;
@@ -235,6 +244,17 @@ mod tests {
         for bad in ["", "127.0.0.1:7070", "ftp://example.org", "http://"] {
             assert!(matches!(Client::new(bad), Err(ClientError::Address(_))), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_host_is_as_in_the_header() {
+        let check = |address: &str, expected: &str| {
+            assert_eq!(Client::new(address).unwrap().host(), expected);
+        };
+        check("http://127.0.0.1:7070/", "127.0.0.1:7070");
+        check("http://[::1]:7070", "[::1]:7070");
+        check("http://Example.org", "example.org");
+        check("http://example.org:80", "example.org");
     }
 
     #[test]

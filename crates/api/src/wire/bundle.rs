@@ -144,6 +144,9 @@ pub struct Bundle {
     pub receipts: Vec<Row>,
     /// The transactions that placed the order, started the lease and handed in receipts.
     pub transactions: Vec<Included>,
+    /// For a closed lease, the network's parameters in the state of the block that closed it, and
+    /// where that block changed them, also in that of the block before; otherwise none.
+    pub parameters: Vec<ProofView>,
 }
 
 impl Bundle {
@@ -153,5 +156,15 @@ impl Bundle {
     /// [`BundleError`] when none did.
     pub fn verify_header(&self) -> Result<(), BundleError> {
         verify_header(&self.header, &self.genesis, &self.genesis.hash())
+    }
+}
+
+impl ProofView {
+    /// Checks that a validator of the genesis signed the header of the row.
+    ///
+    /// # Errors
+    /// [`BundleError`] when none did.
+    pub fn verify_header(&self, genesis: &Genesis) -> Result<(), BundleError> {
+        verify_header(&self.header, genesis, &genesis.hash())
     }
 }

@@ -71,15 +71,6 @@ impl LeaseFilter {
             Self::Closed => "closed",
         }
     }
-
-    /// Returns whether a lease in the state of that name passes.
-    #[must_use]
-    pub fn passes(self, state: &str) -> bool {
-        match self {
-            Self::Open => state != Self::Closed.name(),
-            _ => state == self.name(),
-        }
-    }
 }
 
 /// What an order would cost, and who could serve it.

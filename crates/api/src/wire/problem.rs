@@ -42,6 +42,8 @@ problems! {
     TooLarge 413 "request/too-large" "send less at once";
     Slow 408 "request/timeout" "send the request without pauses";
     TooMany 429 "request/too-many" "wait a second, then go on more slowly";
+    LengthUnknown 411 "request/length" "say with content-length how many bytes come";
+    Misdirected 421 "request/misdirected" "call the node by its address, or add the name to its settings";
     MediaType 415 "request/media-type" "send JSON with content-type: application/json";
     RouteUnknown 404 "route/unknown" "/v1/openapi.json lists what there is";
     MethodUnknown 405 "route/method" "/v1/openapi.json lists what there is";
@@ -53,6 +55,7 @@ problems! {
     ContentRange 416 "content/range" "ask for one range within the content's length";
     ContentMismatch 400 "content/mismatch" "the bytes are not those that were announced; send them again";
     ContentQuota 403 "content/quota" "this node keeps no more for this account";
+    ContentFull 507 "content/full" "this node has no room left; ask its operator, or try later";
     ContentOwner 403 "content/owner" "only an account with funds, or a provider, may store content here";
     FaucetAbsent 404 "faucet/absent" "ask the network's issuer for funds";
     FaucetSpent 429 "faucet/spent" "come back tomorrow";

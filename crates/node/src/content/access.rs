@@ -2,7 +2,8 @@
 //!
 //! A lease names its inputs for its tenant and its results for its provider; a manifest among
 //! them names its files too. What is named counts only as far as who names it owns it: otherwise
-//! an account could read another's content by naming its hash in a lease with itself.
+//! an account could read another's content by naming its hash in a lease with itself. Who asks in
+//! the name of a lease is shown only what that lease shows, even of its own.
 
 use types::{Address, ContentHash, Lease, Order, SignedReceipt};
 

@@ -11,6 +11,7 @@ mod range;
 mod store;
 
 pub(crate) use access::{Asker, names};
+pub(crate) use owners::NoRoom;
 pub(crate) use range::{Asked, ByteRange, parse_range};
 pub use store::ContentError;
-pub(crate) use store::ContentStore;
+pub(crate) use store::{Begun, ContentStore, Upload};

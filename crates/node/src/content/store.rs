@@ -17,11 +17,13 @@ use types::{
     manifest::{MANIFEST_BYTES_MAX, Manifest},
 };
 
-use super::owners::{Owners, Quota};
+use super::owners::{NoRoom, Owners, Quota};
 use crate::{config::Limits, files::sync_directory};
 
 /// Manifests whose names are remembered.
 const MANIFESTS_KEPT: usize = 16;
+/// Contents that are remembered to be no manifests.
+const OTHERS_KEPT: usize = 256;
 
 /// Why the content store cannot serve.
 #[derive(Debug, Error)]
@@ -45,16 +47,29 @@ struct Shared {
     root: PathBuf,
     temporary: PathBuf,
     owners: Owners,
-    quota: Quota,
+    free_disk_bytes: u64,
     uploads: AtomicU64,
-    /// What the manifests that were asked for last name.
-    manifests: Mutex<VecDeque<(ContentHash, Arc<BTreeSet<ContentHash>>)>>,
+    manifests: Mutex<Manifests>,
 }
 
-/// Content on its way into the store; removed if it does not arrive.
+/// What was read of contents that were asked for as manifests last. It holds for ever, since the
+/// bytes under a hash never change.
+#[derive(Debug, Default)]
+struct Manifests {
+    /// What they name.
+    known: VecDeque<(ContentHash, Arc<BTreeSet<ContentHash>>)>,
+    /// Contents that are none.
+    others: VecDeque<ContentHash>,
+}
+
+/// Content on its way into the store, with the room that is kept for it; what does not arrive is
+/// removed.
 #[derive(Debug)]
 pub(crate) struct Upload {
     store: ContentStore,
+    owner: Address,
+    /// Bytes that are reserved.
+    bytes: u64,
     path: PathBuf,
     file: File,
     hasher: blake3::Hasher,
@@ -64,7 +79,19 @@ impl Drop for Upload {
     fn drop(&mut self) {
         // Renamed away if it arrived; otherwise what cannot be removed goes at the next start.
         let _ = fs::remove_file(&self.path);
+        self.store.shared.owners.release(self.owner, self.bytes);
     }
+}
+
+/// Whether content may come.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    /// It may.
+    Upload(Box<Upload>),
+    /// It is here already, and its sender's.
+    Owned,
+    /// There is no room.
+    NoRoom(NoRoom),
 }
 
 impl ContentStore {
@@ -76,14 +103,15 @@ impl ContentStore {
             fs::remove_file(left?.path())?;
         }
         let quota = Quota {
-            bytes: limits.content_bytes_per_account,
-            count: limits.content_count_per_account,
+            bytes: limits.content_bytes,
+            bytes_per_account: limits.content_bytes_per_account,
+            count_per_account: limits.content_count_per_account,
         };
         let shared = Shared {
-            owners: Owners::open(&root.join("owners.sqlite"))?,
+            owners: Owners::open(&root.join("owners.sqlite"), quota)?,
             root: root.to_owned(),
             temporary,
-            quota,
+            free_disk_bytes: limits.free_disk_bytes,
             uploads: AtomicU64::new(0),
             manifests: Mutex::default(),
         };
@@ -105,26 +133,50 @@ impl ContentStore {
         done.map_err(io::Error::other)?
     }
 
-    /// Returns whether an account may store so much more.
-    pub(crate) async fn has_room(&self, owner: Address, bytes: u64) -> Result<bool, ContentError> {
-        self.run(move |store| {
-            let Shared { owners, quota, .. } = &*store.shared;
-            Ok(owners.has_room(owner, bytes, *quota)?)
-        })
-        .await
-    }
-
     /// Returns whether an account owns content that is here.
     pub(crate) fn owns(&self, owner: Address, hash: ContentHash) -> Result<bool, ContentError> {
         Ok(self.shared.owners.owns(owner, hash)?)
     }
 
-    /// Begins to take content in.
-    pub(crate) async fn begin(&self) -> Result<Upload, ContentError> {
-        let number = self.shared.uploads.fetch_add(1, Ordering::Relaxed);
-        let path = self.shared.temporary.join(number.to_string());
-        let file = File::create(&path).await?;
-        Ok(Upload { store: self.clone(), path, file, hasher: blake3::Hasher::new() })
+    /// Begins to take in an account's content of that name and length.
+    pub(crate) async fn begin(
+        &self,
+        owner: Address,
+        hash: ContentHash,
+        bytes: u64,
+    ) -> Result<Begun, ContentError> {
+        self.run(move |store| store.begin_now(owner, hash, bytes)).await
+    }
+
+    fn begin_now(
+        &self,
+        owner: Address,
+        hash: ContentHash,
+        bytes: u64,
+    ) -> Result<Begun, ContentError> {
+        let Shared { owners, temporary, uploads, .. } = &*self.shared;
+        if owners.owns(owner, hash)? && self.path_of(hash).try_exists()? {
+            return Ok(Begun::Owned);
+        }
+        if !self.leaves_free(bytes)? {
+            return Ok(Begun::NoRoom(NoRoom::OfNode));
+        }
+        let number = uploads.fetch_add(1, Ordering::Relaxed);
+        let path = temporary.join(number.to_string());
+        let file = File::from_std(fs::File::create(&path)?);
+        if let Err(none) = owners.reserve(owner, bytes)? {
+            fs::remove_file(&path)?;
+            return Ok(Begun::NoRoom(none));
+        }
+        let (store, hasher) = (self.clone(), blake3::Hasher::new());
+        Ok(Begun::Upload(Box::new(Upload { store, owner, bytes, path, file, hasher })))
+    }
+
+    /// Returns whether the disk has so much room and what is to stay free.
+    fn leaves_free(&self, bytes: u64) -> Result<bool, ContentError> {
+        let disk = rustix::fs::statvfs(&self.shared.temporary).map_err(io::Error::from)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        Ok(free >= self.shared.free_disk_bytes.saturating_add(bytes))
     }
 
     /// Opens content to read; nothing if it is not here.
@@ -147,11 +199,13 @@ impl ContentStore {
         &self,
         hash: ContentHash,
     ) -> Result<Option<Arc<BTreeSet<ContentHash>>>, ContentError> {
-        let known = |manifests: &VecDeque<(ContentHash, Arc<BTreeSet<_>>)>| {
-            manifests.iter().find(|(name, _)| *name == hash).map(|(_, names)| Arc::clone(names))
-        };
-        if let Some(names) = known(&self.manifests()) {
-            return Ok(Some(names));
+        // Held while it reads, so that however many ask, one manifest is in memory at a time.
+        let manifests = &mut *self.shared.manifests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, names)) = manifests.known.iter().find(|(name, _)| *name == hash) {
+            return Ok(Some(Arc::clone(names)));
+        }
+        if manifests.others.contains(&hash) {
+            return Ok(None);
         }
         let path = self.path_of(hash);
         match fs::metadata(&path) {
@@ -160,30 +214,28 @@ impl ContentStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         }
-        let Ok(manifest) = Manifest::from_bytes(&fs::read(&path)?) else { return Ok(None) };
-        let names: Arc<BTreeSet<_>> = Arc::new(manifest.contents().map(|(hash, _)| hash).collect());
-        let mut manifests = self.manifests();
-        if known(&manifests).is_none() {
-            manifests.push_back((hash, Arc::clone(&names)));
-            if manifests.len() > MANIFESTS_KEPT {
-                manifests.pop_front();
+        let Ok(manifest) = Manifest::from_bytes(&fs::read(&path)?) else {
+            manifests.others.push_back(hash);
+            if manifests.others.len() > OTHERS_KEPT {
+                manifests.others.pop_front();
             }
+            return Ok(None);
+        };
+        let names: Arc<BTreeSet<_>> = Arc::new(manifest.contents().map(|(hash, _)| hash).collect());
+        manifests.known.push_back((hash, Arc::clone(&names)));
+        if manifests.known.len() > MANIFESTS_KEPT {
+            manifests.known.pop_front();
         }
         Ok(Some(names))
-    }
-
-    fn manifests(
-        &self,
-    ) -> std::sync::MutexGuard<'_, VecDeque<(ContentHash, Arc<BTreeSet<ContentHash>>)>> {
-        self.shared.manifests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Upload {
-    /// Takes the next bytes.
-    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), ContentError> {
+    /// Takes the next bytes; returns whether the disk has room for more.
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<bool, ContentError> {
         self.hasher.update(bytes);
-        Ok(self.file.write_all(bytes).await?)
+        self.file.write_all(bytes).await?;
+        self.store.leaves_free(0)
     }
 
     /// Returns the hash of what came so far.
@@ -191,20 +243,16 @@ impl Upload {
         ContentHash::from_bytes(*self.hasher.finalize().as_bytes())
     }
 
-    /// Puts the content under its name, on disk, and makes `owner` an owner; returns whether its
-    /// quota allowed it.
-    pub(crate) async fn finish(mut self, owner: Address) -> Result<bool, ContentError> {
+    /// Puts the content under its name, on disk, and makes who sent it an owner.
+    pub(crate) async fn finish(mut self) -> Result<(), ContentError> {
         self.file.flush().await?;
         self.file.sync_all().await?;
-        let (hash, bytes) = (self.hash(), self.hasher.count());
+        let (hash, bytes, owner) = (self.hash(), self.hasher.count(), self.owner);
         let path = self.path.clone();
         let store = self.store.clone();
         let added = store
             .run(move |store| {
-                let Shared { owners, quota, root, .. } = &*store.shared;
-                if !owners.has_room(owner, bytes, *quota)? && !owners.owns(owner, hash)? {
-                    return Ok(false);
-                }
+                let Shared { owners, root, .. } = &*store.shared;
                 let place = store.path_of(hash);
                 if !place.try_exists()? {
                     let directory = place.parent().unwrap_or(root);
@@ -214,7 +262,7 @@ impl Upload {
                     sync_directory(root)?;
                 }
                 // Last, so that nobody owns what is not here.
-                Ok(owners.add(owner, hash, bytes, *quota)?)
+                Ok(owners.add(owner, hash, bytes)?)
             })
             .await;
         drop(self);
@@ -232,11 +280,16 @@ mod tests {
         Address::new(PublicKey::from_bytes([1; 32]))
     }
 
+    async fn begin(store: &ContentStore, content: &[u8]) -> Begun {
+        let bytes = content.len() as u64;
+        store.begin(owner(), ContentHash::of(content), bytes).await.unwrap()
+    }
+
     async fn put(store: &ContentStore, content: &[u8]) -> ContentHash {
-        let mut upload = store.begin().await.unwrap();
-        upload.write(content).await.unwrap();
+        let Begun::Upload(mut upload) = begin(store, content).await else { panic!("no room") };
+        assert!(upload.write(content).await.unwrap());
         let hash = upload.hash();
-        assert!(upload.finish(owner()).await.unwrap());
+        upload.finish().await.unwrap();
         hash
     }
 
@@ -245,7 +298,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let store = ContentStore::open(root.path(), &Limits::default()).unwrap();
         let count = || fs::read_dir(root.path().join("tmp")).unwrap().count();
-        let mut upload = store.begin().await.unwrap();
+        let Begun::Upload(mut upload) = begin(&store, b"half and half").await else { panic!() };
         upload.write(b"half").await.unwrap();
         assert_eq!(count(), 1);
         drop(upload);
@@ -261,12 +314,42 @@ mod tests {
         let store = ContentStore::open(root.path(), &Limits::default()).unwrap();
         let hash = put(&store, b"hello").await;
         assert_eq!(hash, ContentHash::of(b"hello"));
-        assert_eq!(put(&store, b"hello").await, hash);
+        assert!(matches!(begin(&store, b"hello").await, Begun::Owned));
         let name = hash.to_string();
         assert_eq!(fs::read(root.path().join(&name[..2]).join(&name)).unwrap(), b"hello");
         assert_eq!(store.open_content(hash).await.unwrap().unwrap().1, 5);
         assert!(store.open_content(ContentHash::of(b"x")).await.unwrap().is_none());
         assert!(store.owns(owner(), hash).unwrap());
+    }
+
+    #[tokio::test]
+    async fn there_is_room_only_where_it_leaves_some() {
+        let root = tempfile::tempdir().unwrap();
+        let open = |limits: Limits| ContentStore::open(root.path(), &limits).unwrap();
+        let full = open(Limits { free_disk_bytes: u64::MAX, ..Limits::default() });
+        assert!(matches!(begin(&full, b"x").await, Begun::NoRoom(NoRoom::OfNode)));
+        let small = open(Limits { content_bytes_per_account: 4, ..Limits::default() });
+        assert!(matches!(begin(&small, b"hello").await, Begun::NoRoom(NoRoom::OfAccount)));
+        let on_its_way = begin(&small, b"four").await;
+        assert!(matches!(on_its_way, Begun::Upload(_)));
+        assert!(matches!(begin(&small, b"x").await, Begun::NoRoom(NoRoom::OfAccount)));
+        drop(on_its_way);
+        put(&small, b"four").await;
+        assert_eq!(fs::read_dir(root.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_manifest_is_read_once() {
+        let root = tempfile::tempdir().unwrap();
+        let store = ContentStore::open(root.path(), &Limits::default()).unwrap();
+        let file = put(&store, b"file").await;
+        assert!(store.manifest(file).unwrap().is_none());
+        // Were it read again, it would be one now.
+        fs::write(store.path_of(file), Manifest::default().to_bytes()).unwrap();
+        assert!(store.manifest(file).unwrap().is_none());
+        drop(store);
+        let store = ContentStore::open(root.path(), &Limits::default()).unwrap();
+        assert!(store.manifest(file).unwrap().is_some());
     }
 
     #[tokio::test]

@@ -17,6 +17,7 @@ use super::{
     write::{self, Entry},
 };
 use crate::{
+    fault::Fault,
     handle::{Committed, CommittedBlock},
     solo::{Base, LogReader, RecoverError, replay},
 };
@@ -34,6 +35,30 @@ pub(crate) struct Source {
     pub(crate) beginning: Base,
     /// States from which blocks can be replayed too, the latest first.
     pub(crate) bases: Vec<Base>,
+}
+
+impl Source {
+    /// Returns the latest known state that is not after a height.
+    fn base_of(&self, height: u64) -> &Base {
+        let fits = |base: &&Base| base.header.header.height <= height;
+        self.bases.iter().find(fits).unwrap_or(&self.beginning)
+    }
+
+    /// Returns whether a history that reaches so far tells of this log's blocks. One that knows
+    /// blocks that the log lost, or others in their place, tells of another past.
+    fn contains(&self, reached: Reached) -> Result<bool, RecoverError> {
+        let newest = self.bases.first().unwrap_or(&self.beginning).header.header.height;
+        if reached.height > newest {
+            return Ok(false);
+        }
+        let base = self.base_of(reached.height);
+        let mut header = base.header;
+        let mut log = LogReader::open(&self.log, base.offset)?;
+        while header.header.height < reached.height {
+            header = log.skip()?;
+        }
+        Ok(header.header.hash() == reached.hash)
+    }
 }
 
 /// The writer of the history.
@@ -58,20 +83,13 @@ impl Feed {
         let genesis_hash = source.genesis.hash();
         let start = Reached { height: 0, hash: source.beginning.header.header.hash() };
         let (mut store, mut reached) = open_writer(path, &genesis_hash, start)?;
-        let newest = source.bases.first().unwrap_or(&source.beginning);
-        let newest =
-            Reached { height: newest.header.header.height, hash: newest.header.header.hash() };
-        // A store that knows blocks that the log lost tells of another past.
-        let other_past = reached.height > newest.height
-            || (reached.height == newest.height && reached != newest);
-        if other_past {
+        if !source.contains(reached)? {
             tracing::warn!("the history is not of this log; building it anew");
             drop(store);
             store = super::schema::create(path, &genesis_hash, start)?;
             reached = start;
         }
-        let fits = |base: &Base| base.header.header.height <= reached.height;
-        let base = source.bases.into_iter().find(fits).unwrap_or(source.beginning);
+        let base = source.base_of(reached.height).clone();
         let log = LogReader::open(&source.log, base.offset).map_err(RecoverError::Log)?;
         let (published, height) = watch::channel(reached.height);
         let feed = Self {
@@ -92,6 +110,7 @@ impl Feed {
         mut self,
         mut blocks: broadcast::Receiver<Arc<CommittedBlock>>,
         committed: watch::Receiver<Arc<Committed>>,
+        fault: &Fault,
     ) {
         loop {
             let up_to = committed.borrow().header.header.height;
@@ -99,10 +118,10 @@ impl Feed {
             match followed {
                 Ok(true) => {}
                 Ok(false) => return,
+                // Without its history a node answers half of what it is asked, for ever.
                 Err(error) => {
-                    // The ledger goes on without its history; readers are told.
                     let error = crate::solo::chain(&error);
-                    tracing::error!("the history is not written any more: {error}");
+                    fault.set(format!("the history cannot be written: {error}"));
                     return;
                 }
             }

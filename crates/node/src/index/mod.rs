@@ -22,7 +22,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
 pub(crate) use concern::is_about;
-pub use concern::{kind, leases, parties};
+pub use concern::{KINDS, kind, leases, parties};
 pub(crate) use feed::{Feed, Source};
 pub use read::{EventQuery, IndexedLease, LeaseSide, Place, Reader};
 pub(crate) use write::{LeaseRows, lease_rows};
@@ -70,13 +70,13 @@ pub struct Index {
 struct Shared {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    readers: Semaphore,
+    readers: Arc<Semaphore>,
     height: watch::Receiver<u64>,
 }
 
 impl Index {
     pub(crate) fn new(path: PathBuf, height: watch::Receiver<u64>) -> Self {
-        let readers = Semaphore::new(READERS_MAX);
+        let readers = Arc::new(Semaphore::new(READERS_MAX));
         Self { shared: Arc::new(Shared { path, idle: Mutex::default(), readers, height }) }
     }
 
@@ -114,9 +114,12 @@ impl Index {
         &self,
         ask: impl FnOnce(&Reader<'_>) -> Result<T, IndexError> + Send + 'static,
     ) -> Result<T, IndexError> {
-        let _permit = self.shared.readers.acquire().await.map_err(|_| IndexError::Stopped)?;
+        let permit = Arc::clone(&self.shared.readers).acquire_owned().await;
+        let permit = permit.map_err(|_| IndexError::Stopped)?;
         let shared = Arc::clone(&self.shared);
         let asked = tokio::task::spawn_blocking(move || {
+            // The question goes on when nobody waits for it any more, so it keeps its permit.
+            let _permit = permit;
             let connection = match shared.take() {
                 Some(connection) => connection,
                 None => schema::open_reader(&shared.path)?,

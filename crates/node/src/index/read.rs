@@ -1,9 +1,9 @@
 //! Questions to the history.
 
-use api::{EventId, EventRecord, LeaseFilter};
+use api::{EventId, EventRecord, LeaseFilter, ProofView};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value};
 use types::{
-    Address, ClassId, Decode, Event, Lease, LeaseId, Order, OrderId, SignedHeader, SignedReceipt,
+    Address, ClassId, Decode, Lease, LeaseId, Order, OrderId, SignedHeader, SignedReceipt,
     SignedTransaction, Tally, Time, TransactionId,
 };
 
@@ -175,12 +175,12 @@ impl<'a> Reader<'a> {
         let mut parameters =
             vec![number(after.height), number(after.index.into()), number(up_to), size(limit)];
         let mut filters = String::new();
-        let source = source(query, &mut parameters, &mut filters);
+        let (source, k) = source(query, &mut parameters, &mut filters);
         let sql = format!(
             "SELECT e.height, e.position, b.time, e.event FROM {source}
             JOIN blocks b ON b.height = e.height
-            WHERE (k.height, k.position) > (?1, ?2) AND k.height <= ?3 {filters}
-            ORDER BY k.height, k.position LIMIT ?4"
+            WHERE ({k}.height, {k}.position) > (?1, ?2) AND {k}.height <= ?3 {filters}
+            ORDER BY {k}.height, {k}.position LIMIT ?4"
         );
         self.list(&sql, parameters, events)
     }
@@ -257,25 +257,32 @@ impl<'a> Reader<'a> {
             None => i64::MAX,
         };
         let mut parameters = vec![Value::Integer(before), size(limit)];
-        let of_side = match side {
-            LeaseSide::All => "",
+        let (of_side, index) = match side {
+            LeaseSide::All => ("", "leases_open"),
             LeaseSide::Tenant(address) => {
                 parameters.push(blob(address.as_bytes()));
-                "AND tenant = ?3"
+                ("AND tenant = ?3", "leases_open_of_tenant")
             }
             LeaseSide::Provider(address) => {
                 parameters.push(blob(address.as_bytes()));
-                "AND provider = ?3"
+                ("AND provider = ?3", "leases_open_of_provider")
             }
         };
-        let in_state = match state {
-            None => String::new(),
-            Some(LeaseFilter::Open) => "AND state <> 'closed'".to_owned(),
-            // The names are constants of this program.
-            Some(state) => format!("AND state = '{}'", state.name()),
+        // Of all leases that ever were, few are open: those are found by an index of their own.
+        // The names are constants of this program.
+        let (source, in_state) = match state {
+            None => (String::new(), String::new()),
+            Some(LeaseFilter::Closed) => (String::new(), "AND state = 'closed'".to_owned()),
+            Some(LeaseFilter::Open) => {
+                (format!("INDEXED BY {index}"), "AND state <> 'closed'".to_owned())
+            }
+            Some(state) => {
+                let in_state = format!("AND state <> 'closed' AND state = '{}'", state.name());
+                (format!("INDEXED BY {index}"), in_state)
+            }
         };
         let query = format!(
-            "SELECT record FROM leases WHERE number < ?1 {of_side} {in_state}
+            "SELECT record FROM leases {source} WHERE number < ?1 {of_side} {in_state}
             ORDER BY number DESC LIMIT ?2"
         );
         self.list(&query, parameters, |row| decoded(row, 0))
@@ -320,6 +327,20 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Returns the parameters in force in the block of this time, if it closed a lease.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub(crate) fn parameters_at(&self, time: Time) -> Result<Vec<ProofView>> {
+        let query = "SELECT shown FROM parameters WHERE time = ?1";
+        let shown = self.one(query, vec![number(time.as_ms())], |row| {
+            let shown: String = row.get(0)?;
+            Ok(serde_json::from_str(&shown)
+                .map_err(|_| types::DecodeError::Invalid("parameters"))?)
+        })?;
+        Ok(shown.unwrap_or_default())
+    }
+
     /// Returns a class's closed epochs below a number, newest first.
     ///
     /// # Errors
@@ -331,21 +352,24 @@ impl<'a> Reader<'a> {
         self.list(query, parameters, |row| decoded(row, 0))
     }
 
-    /// Returns how often `issuer` issued to an account since a time.
+    /// Returns how often `issuer` issued since a time, in all and to one account.
     ///
     /// # Errors
     /// [`IndexError`].
-    pub fn issued_since(&self, issuer: Address, to: Address, since: Time) -> Result<u32> {
-        let query = "SELECT e.height, e.position, b.time, e.event FROM event_accounts k
-            JOIN events e ON e.height = k.height AND e.position = k.position
-            JOIN blocks b ON b.height = e.height
-            WHERE k.account = ?1 AND e.kind = 'issued' AND b.time > ?2";
-        let parameters = vec![blob(to.as_bytes()), number(optional(Some(since.as_ms())))];
-        let issued = self.list(query, parameters, events)?;
-        let by_issuer = issued.iter().filter(
-            |record| matches!(record.event, Event::Issued { issuer: by, .. } if by == issuer),
-        );
-        Ok(u32::try_from(by_issuer.count()).unwrap_or(u32::MAX))
+    pub fn issued_since(&self, issuer: Address, to: Address, since: Time) -> Result<(u32, u32)> {
+        // Walks what was issued since then and nothing else, however much happened to the account.
+        let query = "SELECT count(*), count(k.account)
+            FROM events e INDEXED BY events_issued
+            CROSS JOIN event_accounts i
+                ON i.account = ?1 AND i.height = e.height AND i.position = e.position
+            LEFT JOIN event_accounts k
+                ON k.account = ?2 AND k.height = e.height AND k.position = e.position
+            WHERE e.kind = 'issued'
+                AND e.height >= (SELECT height FROM blocks WHERE time > ?3 ORDER BY time LIMIT 1)";
+        let since = number(optional(Some(since.as_ms())));
+        let parameters = vec![blob(issuer.as_bytes()), blob(to.as_bytes()), since];
+        let counts = self.one(query, parameters, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(counts.unwrap_or_default())
     }
 
     /// Returns the number under which a record of a table stands; 0, before all, if it does not.
@@ -356,8 +380,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Returns which tables an event query walks; `k` is the one whose order it follows.
-fn source(query: &EventQuery, parameters: &mut Vec<Value>, filters: &mut String) -> String {
+/// Returns which tables an event query walks, with `e` for the events, and the name of the one
+/// whose order it follows.
+fn source(
+    query: &EventQuery,
+    parameters: &mut Vec<Value>,
+    filters: &mut String,
+) -> (&'static str, &'static str) {
     let mut filter = |condition: &str, value: Value| {
         parameters.push(value);
         filters.push_str(&format!(" AND {condition} = ?{}", parameters.len()));
@@ -365,26 +394,21 @@ fn source(query: &EventQuery, parameters: &mut Vec<Value>, filters: &mut String)
     if let Some(kind) = &query.kind {
         filter("e.kind", Value::Text(kind.clone()));
     }
-    let joined = "JOIN events e ON e.height = k.height AND e.position = k.position";
+    if let Some(account) = query.account {
+        filter("a.account", blob(account.as_bytes()));
+    }
+    if let Some(lease) = query.lease {
+        filter("l.lease", blob(lease.as_bytes()));
+    }
     match (query.lease, query.account) {
-        (Some(lease), account) => {
-            filter("k.lease", blob(lease.as_bytes()));
-            let mut source = format!("event_leases k {joined}");
-            if let Some(account) = account {
-                source.push_str(
-                    " JOIN event_accounts a ON a.height = k.height AND a.position = k.position",
-                );
-                filter("a.account", blob(account.as_bytes()));
-            }
-            source
-        }
-        (None, Some(account)) => {
-            filter("k.account", blob(account.as_bytes()));
-            format!("event_accounts k {joined}")
-        }
-        (None, None) => {
-            format!("events k {joined}")
-        }
+        (Some(_), Some(_)) => (
+            "event_leases l JOIN events e USING (height, position)
+            JOIN event_accounts a USING (height, position)",
+            "l",
+        ),
+        (Some(_), None) => ("event_leases l JOIN events e USING (height, position)", "l"),
+        (None, Some(_)) => ("event_accounts a JOIN events e USING (height, position)", "a"),
+        (None, None) => ("events e", "e"),
     }
 }
 

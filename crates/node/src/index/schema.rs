@@ -8,7 +8,7 @@ use types::Hash;
 use super::IndexError;
 
 /// The version of the tables; another one is built anew.
-const VERSION: i64 = 1;
+const VERSION: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE meta (
@@ -19,6 +19,7 @@ CREATE TABLE blocks (
     height INTEGER PRIMARY KEY, header BLOB NOT NULL, time INTEGER NOT NULL,
     transactions INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX blocks_by_time ON blocks (time);
 CREATE TABLE transactions (
     height INTEGER NOT NULL, position INTEGER NOT NULL, id BLOB NOT NULL UNIQUE,
     signer BLOB NOT NULL, action TEXT NOT NULL, signed BLOB NOT NULL,
@@ -28,6 +29,7 @@ CREATE TABLE events (
     height INTEGER NOT NULL, position INTEGER NOT NULL, kind TEXT NOT NULL, event BLOB NOT NULL,
     PRIMARY KEY (height, position)
 ) STRICT;
+CREATE INDEX events_issued ON events (height, position) WHERE kind = 'issued';
 CREATE TABLE event_accounts (
     account BLOB NOT NULL, height INTEGER NOT NULL, position INTEGER NOT NULL,
     PRIMARY KEY (account, height, position)
@@ -48,6 +50,9 @@ CREATE TABLE leases (
 ) STRICT;
 CREATE INDEX leases_of_tenant ON leases (tenant, number);
 CREATE INDEX leases_of_provider ON leases (provider, number);
+CREATE INDEX leases_open ON leases (number) WHERE state <> 'closed';
+CREATE INDEX leases_open_of_tenant ON leases (tenant, number) WHERE state <> 'closed';
+CREATE INDEX leases_open_of_provider ON leases (provider, number) WHERE state <> 'closed';
 CREATE TABLE receipts (
     lease BLOB NOT NULL, sequence INTEGER NOT NULL, record BLOB NOT NULL,
     height INTEGER NOT NULL, position INTEGER NOT NULL,
@@ -55,6 +60,9 @@ CREATE TABLE receipts (
 ) STRICT;
 CREATE TABLE archive (
     lease BLOB PRIMARY KEY, header BLOB NOT NULL, rows TEXT NOT NULL
+) STRICT;
+CREATE TABLE parameters (
+    time INTEGER PRIMARY KEY, shown TEXT NOT NULL
 ) STRICT;
 CREATE TABLE tallies (
     class INTEGER NOT NULL, epoch INTEGER NOT NULL, record BLOB NOT NULL,

@@ -1,6 +1,6 @@
 //! Writing a block into the history.
 
-use api::Row;
+use api::{ProofView, Row};
 use ledger::{Key, Ledger};
 use rusqlite::Transaction;
 use types::{
@@ -39,15 +39,17 @@ pub(crate) fn lease_rows(
     order: OrderId,
     receipts: u32,
 ) -> LeaseRows {
-    let row = |key: Key| {
-        let proved = ledger.prove(&key);
-        Row::new(key.to_bytes().as_slice(), proved.value.as_deref(), &proved.proof)
-    };
+    let row = |key: Key| row(ledger, key);
     LeaseRows {
         lease: row(Key::Lease(lease)),
         order: row(Key::Order(order)),
         receipts: (1..=receipts).map(|sequence| row(Key::Receipt(lease, sequence))).collect(),
     }
+}
+
+fn row(ledger: &Ledger, key: Key) -> Row {
+    let proved = ledger.prove(&key);
+    Row::new(key.to_bytes().as_slice(), proved.value.as_deref(), &proved.proof)
 }
 
 /// Writes a block.
@@ -64,6 +66,9 @@ pub(crate) fn block(store: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), In
     for (position, event) in entry.events.iter().enumerate() {
         self::event(store, (height, position), event, entry)?;
     }
+    if entry.events.iter().any(|event| matches!(event, Event::LeaseClosed { .. })) {
+        parameters(store, entry)?;
+    }
     let transactions = entry.block.transactions.iter().zip(entry.ids);
     for (position, (signed, id)) in transactions.enumerate() {
         transaction(store, (height, position), signed, *id, header)?;
@@ -71,6 +76,26 @@ pub(crate) fn block(store: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), In
     store
         .prepare_cached("UPDATE meta SET height = ?1, hash = ?2")?
         .execute((height, header.header.hash().as_bytes()))?;
+    Ok(())
+}
+
+/// Keeps the parameters with which the block settled leases. A lease that it settled before it
+/// changed them was settled with those of the block before.
+fn parameters(store: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), IndexError> {
+    let (before, header_before) = entry.before;
+    let header = &entry.block.header;
+    let shown = |ledger: &Ledger, header: &SignedHeader| ProofView {
+        header: *header,
+        row: row(ledger, Key::Parameters),
+    };
+    let mut all = vec![shown(entry.after, header)];
+    if before.parameters() != entry.after.parameters() {
+        all.push(shown(before, header_before));
+    }
+    let all = serde_json::to_string(&all).expect("rows and headers are text");
+    store
+        .prepare_cached("INSERT INTO parameters VALUES (?1, ?2)")?
+        .execute((header.header.time.as_ms(), all))?;
     Ok(())
 }
 

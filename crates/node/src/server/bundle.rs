@@ -1,8 +1,11 @@
 //! What proves a lease's bill.
 
-use api::{Bundle, Included};
+use api::{Bundle, Included, ProofView, Row};
 use axum::{Json, extract::State};
-use types::{Encode, LeaseId, OrderId, SignedHeader, text::to_hex};
+use types::{
+    Decode, Encode, Lease, LeaseId, LeaseState, OrderId, SignedHeader,
+    text::{from_hex, to_hex},
+};
 
 use super::{Failure, Shared, block::settled, request::Parameters};
 use crate::index::{IndexError, LeaseRows, Place, Reader, lease_rows};
@@ -29,14 +32,24 @@ pub(super) async fn show(
             return Ok(None);
         };
         let transactions = transactions(reader, id, order)?;
+        let parameters = parameters_of(reader, &lease)?;
         let order = order_row;
-        Ok(Some(Bundle { genesis, id, header, lease, order, receipts, transactions }))
+        Ok(Some(Bundle { genesis, id, header, lease, order, receipts, transactions, parameters }))
     });
     bundle.await?.map(Json).ok_or_else(|| Failure::unknown("lease"))
 }
 
 fn order_of(reader: &Reader<'_>, id: LeaseId) -> Result<Option<OrderId>, IndexError> {
     Ok(reader.lease(id)?.map(|indexed| indexed.lease.order))
+}
+
+/// Returns the parameters with which the lease of this row was settled, if it was.
+fn parameters_of(reader: &Reader<'_>, lease: &Row) -> Result<Vec<ProofView>, IndexError> {
+    let row = lease.value.as_deref().and_then(from_hex).unwrap_or_default();
+    match Lease::from_bytes(&row)?.state {
+        LeaseState::Closed { at, .. } => reader.parameters_at(at),
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// Returns the transactions that placed the order, started the lease and handed in receipts.

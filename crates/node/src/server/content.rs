@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use api::{Problem, StoredContent, limits::CONTENT_BYTES_MAX};
 use axum::{
-    Json,
+    Extension, Json,
     body::Body,
     extract::State,
     http::{HeaderMap, Method, StatusCode, Uri, header},
@@ -18,11 +18,13 @@ use tokio::{
 use types::{Address, ContentHash, LeaseId};
 
 use super::{
-    App, Failure, Shared,
+    App, Failure, Link, Shared,
     lease::find,
-    request::{Parameters, announced, next_chunk, signed},
+    request::{Chunks, Parameters, announced, signed},
 };
-use crate::content::{Asked, Asker, ByteRange, ContentError, names, parse_range};
+use crate::content::{
+    Asked, Asker, Begun, ByteRange, ContentError, NoRoom, Upload, names, parse_range,
+};
 
 /// Bytes that are read from a file at a time.
 const READ_BYTES: usize = 128 * 1024;
@@ -35,6 +37,7 @@ fn asker(app: &App, signer: Address) -> Asker {
 
 pub(super) async fn store(
     State(app): Shared,
+    Extension(link): Extension<Link>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -46,45 +49,58 @@ pub(super) async fn store(
         let message = "the signer has no account on this network";
         return Err(Failure::new(Problem::ContentOwner, message));
     }
-    let announced = announced(&headers).unwrap_or(0);
-    if announced > CONTENT_BYTES_MAX {
-        return Err(too_large());
+    // Room is kept before anything comes, so how much comes must be said.
+    let bytes = announced(&headers).ok_or_else(|| {
+        Failure::new(Problem::LengthUnknown, "the request does not say how long the content is")
+    })?;
+    if bytes > CONTENT_BYTES_MAX {
+        let message = format!("content has at most {CONTENT_BYTES_MAX} bytes");
+        return Err(Failure::new(Problem::TooLarge, message));
     }
-    if !app.content.has_room(owner, announced).await?
-        && !owns(&app, owner, authorization.body).await?
-    {
-        return Err(no_room());
-    }
-    let _permit = app.uploads.acquire().await.map_err(|_| crate::handle::Stopped)?;
-    let mut upload = app.content.begin().await?;
-    let mut bytes: u64 = 0;
-    let mut chunks = body.into_data_stream();
-    while let Some(chunk) = next_chunk(&mut chunks).await? {
-        bytes += chunk.len() as u64;
-        if bytes > CONTENT_BYTES_MAX {
-            return Err(too_large());
-        }
-        app.metrics.content_bytes_in.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-        upload.write(&chunk).await?;
-    }
-    let hash = upload.hash();
-    if hash != authorization.body {
-        let message = format!("the bytes hash to {hash}, announced was {}", authorization.body);
-        return Err(Failure::new(Problem::ContentMismatch, message));
-    }
-    if !upload.finish(owner).await? {
-        return Err(no_room());
+    let hash = authorization.body;
+    let _place = app.gates.uploads.enter(link.peer).await;
+    let chunks = Chunks::new(body);
+    match app.content.begin(owner, hash, bytes).await? {
+        Begun::Upload(upload) => receive(&app, *upload, chunks, hash).await?,
+        Begun::Owned => discard(chunks).await?,
+        Begun::NoRoom(none) => return Err(no_room(none)),
     }
     Ok(Json(StoredContent { hash, bytes }))
 }
 
-fn too_large() -> Failure {
-    let message = format!("content has at most {CONTENT_BYTES_MAX} bytes");
-    Failure::new(Problem::TooLarge, message)
+async fn receive(
+    app: &App,
+    mut upload: Upload,
+    mut chunks: Chunks,
+    announced: ContentHash,
+) -> Result<(), Failure> {
+    while let Some(chunk) = chunks.next().await? {
+        app.metrics.content_bytes_in.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        if !upload.write(&chunk).await? {
+            return Err(no_room(NoRoom::OfNode));
+        }
+    }
+    let hash = upload.hash();
+    if hash != announced {
+        let message = format!("the bytes hash to {hash}, announced was {announced}");
+        return Err(Failure::new(Problem::ContentMismatch, message));
+    }
+    Ok(upload.finish().await?)
 }
 
-fn no_room() -> Failure {
-    Failure::new(Problem::ContentQuota, "the account's quota on this node is used up")
+/// Lets content pass that is here already: who sends it reads no answer before it is sent.
+async fn discard(mut chunks: Chunks) -> Result<(), Failure> {
+    while chunks.next().await?.is_some() {}
+    Ok(())
+}
+
+fn no_room(none: NoRoom) -> Failure {
+    match none {
+        NoRoom::OfAccount => {
+            Failure::new(Problem::ContentQuota, "the account's quota on this node is used up")
+        }
+        NoRoom::OfNode => Failure::new(Problem::ContentFull, "the node has no room for it"),
+    }
 }
 
 async fn owns(app: &App, owner: Address, hash: ContentHash) -> Result<bool, ContentError> {
@@ -118,10 +134,9 @@ async fn may_read(
     hash: ContentHash,
     lease: Option<LeaseId>,
 ) -> Result<bool, Failure> {
-    if owns(app, asker.account, hash).await? {
-        return Ok(true);
-    }
-    let Some(lease) = lease else { return Ok(false) };
+    let Some(lease) = lease else { return Ok(owns(app, asker.account, hash).await?) };
+    // What the asker owns does not count: a provider owns the results of all its tenants, and
+    // asks for each in the name of that one's lease.
     let Some(view) = find(app, lease).await? else { return Ok(false) };
     if !asker.is_party(&view.lease) {
         return Ok(false);

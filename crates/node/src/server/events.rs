@@ -5,6 +5,7 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration}
 
 use api::{EventId, EventRecord, Problem, limits::EVENTS_HEARTBEAT_MS};
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderMap, header::CACHE_CONTROL},
     response::{
@@ -12,14 +13,18 @@ use axum::{
         sse::{Event, Sse},
     },
 };
-use futures_util::{Stream, stream};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use futures_util::stream;
+use tokio::sync::watch;
 
-use super::{App, Failure, Shared, block::settled, request::Parameters, stopped};
-use crate::index::{EventQuery, IndexError, kind};
+use super::{
+    App, Failure, Link, Shared, block::settled, gate::Place, request::Parameters, stopped,
+};
+use crate::index::{EventQuery, IndexError, KINDS, kind};
 
 /// Events that are read at a time.
 const PAGE_EVENTS: usize = 128;
+/// Blocks that are searched at a time for events that match.
+const WINDOW_BLOCKS: u64 = 256;
 
 /// A listener's place.
 struct Listener {
@@ -32,11 +37,12 @@ struct Listener {
     greeted: bool,
     heights: watch::Receiver<u64>,
     stopping: watch::Receiver<bool>,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 pub(super) async fn stream(
     State(app): Shared,
+    Extension(link): Extension<Link>,
     headers: HeaderMap,
     mut parameters: Parameters,
 ) -> Result<Response, Failure> {
@@ -46,6 +52,9 @@ pub(super) async fn stream(
         kind: parameters.query("kind")?,
     };
     parameters.finish()?;
+    if query.kind.as_deref().is_some_and(|kind| !KINDS.contains(&kind)) {
+        return Err(Failure::malformed("kind: no event has this name"));
+    }
     let after = match headers.get("last-event-id") {
         None => None,
         Some(text) => {
@@ -54,8 +63,8 @@ pub(super) async fn stream(
             Some(id.map_err(|error| Failure::malformed(format!("last-event-id: {error}")))?)
         }
     };
-    let permit = Arc::clone(&app.event_streams).try_acquire_owned();
-    let permit = permit.map_err(|_| Failure::new(Problem::Busy, "too many streams of events"))?;
+    let place = app.gates.event_streams.try_enter(link.peer, 1);
+    let place = place.ok_or_else(|| Failure::new(Problem::Busy, "too many streams of events"))?;
     settled(&app).await?;
     let now = EventId { height: app.index.height(), index: u32::MAX };
     let listener = Listener {
@@ -66,17 +75,13 @@ pub(super) async fn stream(
         heights: app.index.heights(),
         stopping: app.stopping.clone(),
         app,
-        _permit: permit,
+        _place: place,
     };
-    let events = stream::unfold(listener, |listener| listener.next());
-    Ok(([(CACHE_CONTROL, "no-store")], Sse::new(counted(events))).into_response())
-}
-
-fn counted(
-    events: impl Stream<Item = Event> + Send + 'static,
-) -> impl Stream<Item = Result<Event, Infallible>> + Send + 'static {
-    use futures_util::StreamExt;
-    events.map(Ok)
+    let events = stream::unfold(listener, |listener| async {
+        let (event, listener) = listener.next().await?;
+        Some((Ok::<_, Infallible>(event), listener))
+    });
+    Ok(([(CACHE_CONTROL, "no-store")], Sse::new(events)).into_response())
 }
 
 impl Listener {
@@ -93,6 +98,10 @@ impl Listener {
             }
             let at = *self.heights.borrow_and_update();
             if self.fill(at).await.ok()? {
+                if self.pending.is_empty() && self.last.height < at {
+                    // A long search shows how far it is, and whether anybody still listens.
+                    return Some((self.place(), self));
+                }
                 continue;
             }
             let heartbeat = Duration::from_millis(EVENTS_HEARTBEAT_MS);
@@ -114,12 +123,15 @@ impl Listener {
             return Ok(false);
         }
         let (query, last) = (self.query.clone(), self.last);
-        let read =
-            self.app.index.read(move |reader| reader.events_after(&query, last, at, PAGE_EVENTS));
+        let until = at.min(last.height.saturating_add(WINDOW_BLOCKS));
+        let read = self
+            .app
+            .index
+            .read(move |reader| reader.events_after(&query, last, until, PAGE_EVENTS));
         let found = read.await?;
         self.last = match found.last() {
             Some(record) if found.len() == PAGE_EVENTS => record.id,
-            _ => EventId { height: at, index: u32::MAX },
+            _ => EventId { height: until, index: u32::MAX },
         };
         self.pending = found.into();
         Ok(true)

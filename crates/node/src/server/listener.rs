@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -18,11 +17,11 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::watch,
     time::{Instant, Sleep},
 };
 
-use super::{App, stopped};
+use super::{App, Link, gate::Place, stopped};
 
 /// The longest that a connection may take to send a request's head, or be idle between requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -35,43 +34,39 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The longest that open connections may take to end when the node goes down.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Who is at the other end of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
-
 /// Serves connections until the node goes down, then lets those that are open end.
 pub(crate) async fn serve(listener: TcpListener, router: Router, app: Arc<App>) {
-    let connections = Arc::new(Semaphore::new(app.limits.connections));
     let mut stopping = app.stopping.clone();
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &connections) => accepted,
+            accepted = accept(&listener, &app) => accepted,
             () = stopped(&mut stopping) => break,
         };
-        let Some((stream, peer, permit)) = accepted else { continue };
-        let (router, app, stopping) = (router.clone(), Arc::clone(&app), stopping.clone());
+        let Some((stream, link, place)) = accepted else { continue };
+        let (router, stopping) = (router.clone(), stopping.clone());
         tokio::spawn(async move {
-            let _counted = app.metrics.connections.enter();
-            connection(stream, peer, router, stopping).await;
-            drop(permit);
+            connection(stream, link, router, stopping).await;
+            drop(place);
         });
     }
     drop(listener);
-    let all = u32::try_from(app.limits.connections).unwrap_or(u32::MAX);
     // Those that do not end in time are cut by the runtime.
-    let _ = tokio::time::timeout(DRAIN_TIMEOUT, connections.acquire_many(all)).await;
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, app.gates.connections.emptied()).await;
 }
 
-type Accepted = (TcpStream, Peer, tokio::sync::OwnedSemaphorePermit);
-
-async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> Option<Accepted> {
-    // The place comes first: connections above the bound wait in the system's queue.
-    let permit = Arc::clone(connections).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => {
-            // Answers are written whole, so there is nothing to gather.
-            let _ = stream.set_nodelay(true);
-            Some((stream, Peer(peer), permit))
+/// Accepts a connection; one for which there is no place is closed at once.
+async fn accept(listener: &TcpListener, app: &App) -> Option<(TcpStream, Link, Place)> {
+    let accepted = listener.accept().await;
+    let accepted = accepted.and_then(|(stream, remote)| {
+        // Answers are written whole, so there is nothing to gather.
+        stream.set_nodelay(true)?;
+        let link = Link::new(remote, stream.local_addr()?);
+        Ok((stream, link))
+    });
+    match accepted {
+        Ok((stream, link)) => {
+            let place = app.gates.connections.try_enter(link.peer, 1)?;
+            Some((stream, link, place))
         }
         Err(error) => {
             tracing::warn!("a connection was not accepted: {error}");
@@ -83,13 +78,13 @@ async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> Option<
 
 async fn connection(
     stream: TcpStream,
-    peer: Peer,
+    link: Link,
     router: Router,
     mut stopping: watch::Receiver<bool>,
 ) {
     let router = TowerToHyperService::new(router);
     let service = hyper::service::service_fn(move |mut request| {
-        hyper::Request::extensions_mut(&mut request).insert(peer);
+        hyper::Request::extensions_mut(&mut request).insert(link);
         router.call(request)
     });
     let connection = http1::Builder::new()

@@ -1,12 +1,12 @@
 //! Offers, quotes and orders.
 
 use api::{Exclusion, OfferView, OrderView, Page, Quote, QuotedOffer, limits::REQUEST_BYTES_MAX};
-use axum::{Json, body::Body, extract::State, http::HeaderMap};
+use axum::{Extension, Json, body::Body, extract::State, http::HeaderMap};
 use ledger::Ledger;
 use types::{Address, ClassId, LeaseId, Offer, OfferId, Order, OrderId, OrderTerms};
 
 use super::{
-    Failure, Shared,
+    Failure, Link, Shared,
     block::settled,
     request::{Parameters, read_json},
 };
@@ -53,13 +53,20 @@ pub(super) async fn offer(
 
 pub(super) async fn quote(
     State(app): Shared,
+    Extension(link): Extension<Link>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Quote>, Failure> {
     let terms: OrderTerms = read_json(&headers, body, REQUEST_BYTES_MAX).await?;
+    let place = app.gates.quotes.enter(link.peer).await;
     let state = app.handle.read();
-    // It may look at every offer there is, which is no work for a task.
-    let quoted = tokio::task::spawn_blocking(move || state.ledger.quote(&terms));
+    // It may look at every offer there is, which is no work for a task. It goes on when nobody
+    // waits for it any more, and keeps its place until it is done.
+    let quoted = tokio::task::spawn_blocking(move || {
+        let quoted = state.ledger.quote(&terms);
+        drop(place);
+        quoted
+    });
     let quoted = quoted.await.map_err(|_| crate::handle::Stopped)?;
     let quote = quoted.map_err(|reject| Failure::malformed(reject.to_string()))?;
     let offers = quote.offers.into_iter().map(|quoted| QuotedOffer {

@@ -11,7 +11,7 @@ use axum::{
 use bytes::Bytes;
 use types::Tally;
 
-use super::{App, Failure, Shared, request::Parameters, supply};
+use super::{App, Failure, Shared, block::settled, request::Parameters, supply};
 use crate::{
     index::LeaseSide,
     metrics::Readings,
@@ -30,10 +30,11 @@ pub(super) async fn openapi(parameters: Parameters) -> Result<Response, Failure>
 
 pub(super) async fn health(State(app): Shared, parameters: Parameters) -> Result<String, Failure> {
     parameters.finish()?;
-    match app.handle.fault() {
-        None => Ok(format!("ok {}\n", app.handle.read().header.header.height)),
-        Some(reason) => Err(Failure::new(Problem::Stopped, reason.to_string())),
+    if let Some(reason) = app.handle.fault() {
+        return Err(Failure::new(Problem::Stopped, reason.to_string()));
     }
+    settled(&app).await?;
+    Ok(format!("ok {}\n", app.handle.read().header.header.height))
 }
 
 pub(super) async fn metrics(
@@ -60,6 +61,8 @@ fn readings(app: &Arc<App>) -> Readings {
         index_height: app.index.height(),
         epoch: network.epoch,
         queued: app.handle.queued(),
+        connections: app.gates.connections.taken(),
+        event_streams: app.gates.event_streams.taken(),
         faulty: app.handle.fault().is_some(),
         classes: state.ledger.tallies().iter().filter_map(figures).collect(),
     }

@@ -6,7 +6,9 @@ mod bundle;
 mod content;
 mod events;
 mod failure;
+mod gate;
 mod lease;
+mod link;
 mod listener;
 mod market;
 mod meta;
@@ -18,15 +20,16 @@ mod supply;
 
 use std::{sync::Arc, time::Duration};
 
-use api::{Operation, Problem, ROUTES, Route};
+use api::{Operation, Problem, ROUTES, Route, limits::PATH_BYTES_MAX};
 use axum::{
     Router,
     extract::{Request, State},
+    http::header::HOST,
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{MethodFilter, MethodRouter, get, on, post},
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::{
     config::Limits, content::ContentStore, faucet::Faucet, handle::NodeHandle, index::Index,
@@ -34,7 +37,9 @@ use crate::{
 };
 
 pub(crate) use failure::Failure;
-pub(crate) use listener::{Peer, serve};
+use gate::Gates;
+pub(crate) use link::{Link, machine_names};
+pub(crate) use listener::serve;
 
 /// The longest that a request may take, streams and content aside.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -47,12 +52,10 @@ pub(crate) struct App {
     pub(crate) content: ContentStore,
     pub(crate) faucet: Option<Faucet>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) limits: Limits,
     pub(crate) rates: rate::Rates,
-    /// Bodies of submissions that are held in memory at a time.
-    pub(crate) submissions: Semaphore,
-    pub(crate) uploads: Semaphore,
-    pub(crate) event_streams: Arc<Semaphore>,
+    pub(crate) gates: Gates,
+    /// The names that the node goes by, besides its addresses.
+    pub(crate) names: Vec<String>,
     /// Turns true when the node goes down.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -66,24 +69,22 @@ pub(crate) struct Parts {
     pub(crate) faucet: Option<Faucet>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
+    pub(crate) names: Vec<String>,
     pub(crate) stopping: watch::Receiver<bool>,
 }
 
 impl App {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        const SUBMISSIONS_MAX: usize = 64;
-        let Parts { handle, index, content, faucet, metrics, limits, stopping } = parts;
+        let Parts { handle, index, content, faucet, metrics, limits, names, stopping } = parts;
         Arc::new(Self {
             handle,
             index,
             content,
             faucet,
             metrics,
-            limits,
             rates: rate::Rates::new(limits.requests_a_second),
-            submissions: Semaphore::new(SUBMISSIONS_MAX),
-            uploads: Semaphore::new(limits.uploads),
-            event_streams: Arc::new(Semaphore::new(limits.event_streams)),
+            gates: Gates::new(&limits),
+            names,
             stopping,
         })
     }
@@ -148,19 +149,48 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .method_not_allowed_fallback(|| async {
             Failure::new(Problem::MethodUnknown, "the path has no such method")
         })
+        .layer(middleware::from_fn_with_state(Arc::clone(app), guard))
         .with_state(Arc::clone(app))
 }
 
-/// What happens around every route: rate, time, counting, and headers.
+/// What stands before everything, also before paths that do not exist.
+async fn guard(State(app): Shared, request: Request, next: Next) -> Response {
+    match admit(&app, &request) {
+        Ok(()) => next.run(request).await,
+        Err(failure) => {
+            let response = failure.into_response();
+            app.metrics.count_request("*", response.status().as_u16());
+            response
+        }
+    }
+}
+
+fn admit(app: &App, request: &Request) -> Result<(), Failure> {
+    let link = request.extensions().get::<Link>();
+    let link = link.expect("the listener puts the link into every request");
+    if !app.rates.allows(link.peer) {
+        return Err(Failure::new(Problem::TooMany, "too many requests from this address"));
+    }
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    if path.len() > PATH_BYTES_MAX {
+        let message = format!("the path is longer than {PATH_BYTES_MAX} bytes");
+        return Err(Failure::new(Problem::TooLarge, message));
+    }
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if link.is_named(host, &app.names) {
+        Ok(())
+    } else {
+        Err(Failure::new(Problem::Misdirected, "this node does not go by the name of the request"))
+    }
+}
+
+/// What happens around every route: time and counting.
 async fn watch(
     State((app, route)): State<(Arc<App>, &'static Route)>,
     request: Request,
     next: Next,
 ) -> Response {
-    let peer = request.extensions().get::<Peer>().copied();
-    let response = if peer.is_some_and(|peer| !app.rates.allows(peer.0.ip())) {
-        Failure::new(Problem::TooMany, "too many requests from this address").into_response()
-    } else if matches!(route.operation, Operation::StoreContent) {
+    let response = if matches!(route.operation, Operation::StoreContent) {
         next.run(request).await
     } else {
         match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {

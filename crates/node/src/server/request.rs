@@ -1,13 +1,16 @@
 //! Reading requests: parameters of path and query, bodies, signatures.
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use api::{
     Authorization, AuthorizationError, Problem,
     limits::{PAGE_ITEMS, PAGE_ITEMS_MAX},
 };
 use axum::{
-    body::Body,
+    body::{Body, BodyDataStream},
     extract::{FromRequestParts, RawPathParams},
     http::{HeaderMap, Method, Uri, header, request::Parts},
 };
@@ -19,6 +22,8 @@ use super::Failure;
 
 /// The longest that a body may pause.
 const PAUSE_MAX: Duration = Duration::from_secs(15);
+/// Bytes a second that must come of a body on the whole; the longest pause comes on top.
+const RATE_MIN: u64 = 16 * 1024;
 
 /// The parameters of a request's path and query. Those of the query that nobody takes are
 /// refused, so that a misspelt one is not passed over.
@@ -135,8 +140,8 @@ pub(crate) async fn read_json<T: DeserializeOwned>(
         return Err(too_large());
     }
     let mut bytes = Vec::new();
-    let mut chunks = body.into_data_stream();
-    while let Some(chunk) = next_chunk(&mut chunks).await? {
+    let mut chunks = Chunks::new(body);
+    while let Some(chunk) = chunks.next().await? {
         if bytes.len() + chunk.len() > bytes_max {
             return Err(too_large());
         }
@@ -150,16 +155,38 @@ pub(crate) fn announced(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Reads the next bytes of a body.
-pub(crate) async fn next_chunk(
-    chunks: &mut axum::body::BodyDataStream,
-) -> Result<Option<bytes::Bytes>, Failure> {
-    match tokio::time::timeout(PAUSE_MAX, chunks.next()).await {
-        Ok(None) => Ok(None),
-        Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
-        Ok(Some(Err(_))) => Err(Failure::malformed("the body breaks off")),
-        Err(_) => Err(Failure::new(Problem::Slow, "the body paused for too long")),
+/// A body on its way in, which may neither pause for long nor come too slowly as a whole.
+#[derive(Debug)]
+pub(crate) struct Chunks {
+    stream: BodyDataStream,
+    began: Instant,
+    received: u64,
+}
+
+impl Chunks {
+    pub(crate) fn new(body: Body) -> Self {
+        Self { stream: body.into_data_stream(), began: Instant::now(), received: 0 }
     }
+
+    /// Reads the next bytes.
+    pub(crate) async fn next(&mut self) -> Result<Option<bytes::Bytes>, Failure> {
+        let patience = patience(self.received, self.began.elapsed());
+        match tokio::time::timeout(patience, self.stream.next()).await {
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(chunk))) => {
+                self.received += chunk.len() as u64;
+                Ok(Some(chunk))
+            }
+            Ok(Some(Err(_))) => Err(Failure::malformed("the body breaks off")),
+            Err(_) => Err(Failure::new(Problem::Slow, "the body comes too slowly")),
+        }
+    }
+}
+
+/// Returns how long the next bytes of a body may take.
+fn patience(received: u64, elapsed: Duration) -> Duration {
+    let earned = Duration::from_secs(received / RATE_MIN);
+    (PAUSE_MAX + earned).saturating_sub(elapsed).min(PAUSE_MAX)
 }
 
 /// Checks a request's signature.
@@ -172,10 +199,11 @@ pub(crate) fn signed(
     let header = headers.get(header::AUTHORIZATION);
     let header =
         header.ok_or_else(|| Failure::new(Problem::Unsigned, "the request is not signed"))?;
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let checked = header.to_str().map_err(|_| AuthorizationError::Malformed);
     let checked = checked.and_then(str::parse).and_then(|authorization: Authorization| {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        authorization.verify(genesis, method.as_str(), path, api::now())?;
+        authorization.verify(genesis, host, method.as_str(), path, api::now())?;
         Ok(authorization)
     });
     checked.map_err(|error| {
@@ -203,6 +231,23 @@ mod tests {
         for bad in ["a=1&a=2", "a=%2", "a=%zz", "a=%ff"] {
             assert_eq!(read(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_body_must_keep_coming() {
+        let check = |received, elapsed, expected| {
+            let found = patience(received, Duration::from_secs(elapsed));
+            assert_eq!(found, Duration::from_secs(expected), "{received} {elapsed}");
+        };
+        check(0, 0, 15);
+        check(0, 10, 5);
+        check(0, 15, 0);
+        // A byte now and then earns nothing.
+        check(100, 20, 0);
+        check(RATE_MIN * 100, 100, 15);
+        check(RATE_MIN * 100, 110, 5);
+        check(RATE_MIN * 100, 116, 0);
+        check(u64::MAX, 1_000_000, 15);
     }
 
     #[test]

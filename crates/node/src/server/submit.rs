@@ -6,21 +6,28 @@ use api::{
     Outcome, Problem, Refusal, Submission, Submitted,
     limits::{SUBMISSION_BYTES_MAX, SUBMISSION_TRANSACTIONS_MAX},
 };
-use axum::{Json, body::Body, extract::State, http::HeaderMap};
+use axum::{Extension, Json, body::Body, extract::State, http::HeaderMap};
 use types::{
     Decode, Reject, SignedTransaction, TransactionId, limits::TRANSACTION_BYTES_MAX, text::from_hex,
 };
 
-use super::{App, Failure, Shared, request::read_json};
+use super::{
+    App, Failure, Link, Shared,
+    request::{announced, read_json},
+};
 use crate::handle::{Answer, Refused};
 
 pub(super) async fn submit(
     State(app): Shared,
+    Extension(link): Extension<Link>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Submitted>, Failure> {
-    let _permit = app.submissions.try_acquire();
-    let _permit = _permit.map_err(|_| Failure::new(Problem::Busy, "too many submissions"))?;
+    let most = SUBMISSION_BYTES_MAX as u64;
+    let bytes = announced(&headers).unwrap_or(most).min(most);
+    let kib = u32::try_from(bytes / 1_024 + 1).expect("a submission is below 4 TiB");
+    let place = app.gates.submissions.try_enter(link.peer, kib);
+    let _place = place.ok_or_else(|| Failure::new(Problem::Busy, "too many submissions"))?;
     let submission: Submission = read_json(&headers, body, SUBMISSION_BYTES_MAX).await?;
     let transactions = decode(&submission)?;
     let answers = app.handle.submit(transactions).await?;

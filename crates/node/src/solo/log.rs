@@ -8,7 +8,9 @@
 //!
 //! A block is answered for only when its frame is on disk, and frames are written one at a time.
 //! So a crash can leave at most one bad frame, the last: it is cut off when the log is opened.
-//! A bad frame with good ones behind it is no crash but damage, and the log is not opened.
+//! A bad frame with later blocks behind it is no crash but damage, and the log is not opened. What
+//! a bad frame holds was written by strangers, so only what a validator signed counts as a later
+//! block: nobody else can make a torn log look damaged.
 
 use std::{
     fs::{File, OpenOptions},
@@ -17,14 +19,19 @@ use std::{
 };
 
 use thiserror::Error;
-use types::{Block, Decode, Encode, limits::BLOCK_BYTES_MAX};
+use types::{Block, Decode, Encode, Genesis, Hash, Reader, SignedHeader, limits::BLOCK_BYTES_MAX};
 
 const MAGIC: [u8; 4] = *b"IWB1";
 /// Bytes before the payload: magic, length, hash.
 const HEAD_BYTES: usize = 4 + 4 + 32;
 /// Bytes of the longest payload: the transactions and what is around them.
 const PAYLOAD_BYTES_MAX: usize = BLOCK_BYTES_MAX + 64 * 1024;
-/// Bytes that are looked at in one go when the log is searched for a good frame.
+/// Bytes of a signed header, with which a payload begins: height, time, three hashes, key,
+/// signature.
+pub(super) const HEADER_BYTES: usize = 8 + 8 + 3 * 32 + 32 + 64;
+/// Bytes of a frame from its beginning to the end of its block's header.
+const OPENING_BYTES: usize = HEAD_BYTES + HEADER_BYTES;
+/// Bytes that are looked at in one go when the log is searched for a later block.
 const SEARCH_BYTES: usize = 1024 * 1024;
 
 /// Why the log of blocks cannot be used.
@@ -38,7 +45,7 @@ pub enum LogError {
         /// What the system says.
         source: io::Error,
     },
-    /// A frame is damaged, but good ones follow.
+    /// A frame is damaged, but later blocks follow.
     #[error("{path} is damaged at byte {offset}; blocks follow, so this was no crash")]
     Damaged {
         /// The file.
@@ -102,16 +109,18 @@ impl LogReader {
         }
     }
 
-    /// Passes over a block that is known to stand here.
-    pub(crate) fn skip(&mut self) -> Result<(), LogError> {
-        let mut head = [0; HEAD_BYTES];
-        let read = read_full(&mut self.file, &mut head).map_err(|source| self.on_file(source))?;
-        let (length, _) = parse_head(&head)
+    /// Passes over a block that is known to stand here and returns its header.
+    pub(crate) fn skip(&mut self) -> Result<SignedHeader, LogError> {
+        let mut opening = [0; OPENING_BYTES];
+        let read = read_full(&mut self.file, &mut opening);
+        let read = read.map_err(|source| self.on_file(source))?;
+        let (length, header) = parse_opening(&opening)
             .filter(|_| read)
             .ok_or_else(|| LogError::Damaged { path: self.path.clone(), offset: self.offset })?;
         self.offset += (HEAD_BYTES + length) as u64;
         let onward = self.file.seek(SeekFrom::Start(self.offset));
-        onward.map(drop).map_err(|source| self.on_file(source))
+        onward.map_err(|source| self.on_file(source))?;
+        Ok(header)
     }
 
     fn frame(&mut self) -> io::Result<Option<(Block, u64)>> {
@@ -128,9 +137,10 @@ impl LogReader {
         Ok(block.map(|block| (block, (HEAD_BYTES + length) as u64)))
     }
 
-    /// Returns whether a good frame begins anywhere after `offset`.
-    fn finds_after(&mut self, offset: u64) -> Result<bool, LogError> {
-        let mut place = offset + 1;
+    /// Returns whether a later block begins anywhere behind the bad frame that stands here. Each
+    /// byte is looked at once, and each candidate costs a signature at most.
+    fn finds_later(&mut self, past: &Past<'_>) -> Result<bool, LogError> {
+        let mut place = self.offset + 1;
         let mut buffer = vec![0; SEARCH_BYTES];
         loop {
             let read = self
@@ -138,27 +148,55 @@ impl LogReader {
                 .seek(SeekFrom::Start(place))
                 .and_then(|_| read_some(&mut self.file, &mut buffer))
                 .map_err(|source| self.on_file(source))?;
-            let searched = &buffer[..read];
-            let candidates = searched.windows(MAGIC.len()).enumerate();
-            for (at, _) in candidates.filter(|(_, window)| *window == MAGIC) {
-                self.offset = place + at as u64;
-                let at_candidate = self.file.seek(SeekFrom::Start(self.offset));
-                at_candidate.map_err(|source| self.on_file(source))?;
-                if self.next()?.is_some() {
-                    return Ok(true);
-                }
+            let mut openings = buffer[..read].windows(OPENING_BYTES);
+            if openings.any(|opening| past.is_before(opening)) {
+                return Ok(true);
             }
             if read < SEARCH_BYTES {
                 return Ok(false);
             }
-            // A magic may stand across the border of two reads.
-            place += (read - MAGIC.len() + 1) as u64;
+            // An opening may stand across the border of two reads.
+            place += (read - OPENING_BYTES + 1) as u64;
         }
     }
 
     fn on_file(&self, source: io::Error) -> LogError {
         LogError::File { path: self.path.clone(), source }
     }
+}
+
+/// What is known of the network when the log has been read to its last good block.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Past<'a> {
+    pub(crate) genesis: &'a Genesis,
+    pub(crate) genesis_hash: &'a Hash,
+    /// The last good block's height.
+    pub(crate) height: u64,
+}
+
+impl Past<'_> {
+    /// Returns whether the opening of a frame is that of a later block.
+    fn is_before(&self, opening: &[u8]) -> bool {
+        if !opening.starts_with(&MAGIC) {
+            return false;
+        }
+        let header = opening.first_chunk().and_then(parse_opening).map(|(_, header)| header);
+        header.is_some_and(|header| {
+            header.header.height > self.height
+                && self.genesis.validators.contains(&header.validator)
+                && header.verify(self.genesis_hash).is_ok()
+        })
+    }
+}
+
+/// Reads the length of a frame's payload and the header in it.
+fn parse_opening(opening: &[u8; OPENING_BYTES]) -> Option<(usize, SignedHeader)> {
+    let (head, header) = opening.split_first_chunk()?;
+    let (length, _) = parse_head(head)?;
+    let mut reader = Reader::new(header);
+    let header = SignedHeader::decode(&mut reader).ok()?;
+    reader.finish().ok()?;
+    Some((length, header))
 }
 
 fn parse_head(head: &[u8; HEAD_BYTES]) -> Option<(usize, [u8; 32])> {
@@ -203,12 +241,12 @@ pub(crate) struct BlockLog {
 impl BlockLog {
     /// Opens the log behind the last good frame, given as the reader that came to its end, and
     /// cuts off what a crash left behind it.
-    pub(crate) fn open_after(mut reader: LogReader) -> Result<Self, LogError> {
+    pub(crate) fn open_after(mut reader: LogReader, past: &Past<'_>) -> Result<Self, LogError> {
         let (path, end) = (reader.path.clone(), reader.offset());
         let on_file = |source| LogError::File { path: path.clone(), source };
         let length = reader.file.metadata().map_err(on_file)?.len();
         if length > end {
-            if reader.finds_after(end)? {
+            if reader.finds_later(past)? {
                 return Err(LogError::Damaged { path, offset: end });
             }
             tracing::warn!(bytes = length - end, "cut off a block that a crash left unfinished");
@@ -235,11 +273,7 @@ impl BlockLog {
         let length = u32::try_from(payload.len()).ok();
         let length = length.filter(|_| payload.len() <= PAYLOAD_BYTES_MAX);
         let length = length.expect("the sequencer keeps blocks within their bound");
-        let mut frame = Vec::with_capacity(HEAD_BYTES + payload.len());
-        frame.extend_from_slice(&MAGIC);
-        frame.extend_from_slice(&length.to_le_bytes());
-        frame.extend_from_slice(&frame_hash(&payload));
-        frame.extend_from_slice(&payload);
+        let frame = [&MAGIC[..], &length.to_le_bytes(), &frame_hash(&payload), &payload].concat();
         let written = self.file.write_all(&frame).and_then(|()| self.file.sync_data());
         written.map_err(|source| LogError::File { path: self.path.clone(), source })?;
         let start = self.end;
@@ -250,17 +284,37 @@ impl BlockLog {
 
 #[cfg(test)]
 mod tests {
-    use types::{Hash, Header, List, SecretKey, SignedHeader, Time};
+    use types::{Header, List, Parameters, SecretKey, Text, Time};
 
     use super::*;
 
-    fn block(height: u64) -> Block {
+    const VALIDATOR: u8 = 1;
+
+    fn genesis() -> Genesis {
+        let validator = SecretKey::from_bytes([VALIDATOR; 32]).public();
+        Genesis {
+            network: Text::new("log").unwrap(),
+            time: Time::from_ms(0),
+            rules: 1,
+            token: false,
+            validators: List::new(vec![validator]).unwrap(),
+            issuers: List::default(),
+            wallets: List::default(),
+            parameters: Parameters::local(),
+        }
+    }
+
+    fn signed_by(seed: u8, height: u64) -> Block {
         let time = Time::from_ms(height);
         let [parent, transactions, state] = [Hash::ZERO; 3];
         let header = Header { height, time, parent, transactions, state };
-        let key = SecretKey::from_bytes([1; 32]);
-        let header = SignedHeader::sign(header, &Hash::ZERO, &key);
+        let key = SecretKey::from_bytes([seed; 32]);
+        let header = SignedHeader::sign(header, &genesis().hash(), &key);
         Block { header, transactions: List::default() }
+    }
+
+    fn block(height: u64) -> Block {
+        signed_by(VALIDATOR, height)
     }
 
     /// Opens a log and returns the heights of its blocks.
@@ -271,7 +325,18 @@ mod tests {
         while let Some(framed) = reader.next()? {
             heights.push(framed.block.header.header.height);
         }
-        Ok((heights, BlockLog::open_after(reader)?))
+        let (genesis, height) = (genesis(), heights.last().copied().unwrap_or(0));
+        let past = Past { genesis: &genesis, genesis_hash: &genesis.hash(), height };
+        Ok((heights, BlockLog::open_after(reader, &past)?))
+    }
+
+    /// Returns the bytes of a block's frame.
+    fn frame(block: &Block) -> Vec<u8> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let (_, mut log) = open(&path).unwrap();
+        log.append(block).unwrap();
+        std::fs::read(&path).unwrap()
     }
 
     fn three_blocks(path: &Path) -> Vec<Span> {
@@ -312,6 +377,29 @@ mod tests {
         for garbage in [vec![0; 5000], MAGIC.to_vec(), [MAGIC.as_slice(), &[255; 100]].concat()] {
             std::fs::write(&path, [whole.as_slice(), &garbage].concat()).unwrap();
             assert_eq!(open(&path).unwrap().0, [1, 2, 3]);
+        }
+    }
+
+    /// A stranger's bytes stand in a torn block as they would in a transaction.
+    #[test]
+    fn only_what_a_validator_signed_is_a_later_block() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        three_blocks(&path);
+        let whole = std::fs::read(&path).unwrap();
+        let torn = |inside: &[u8]| {
+            let bytes = [&whole[..], &frame(&block(4))[..100], inside, &[7; 50]].concat();
+            std::fs::write(&path, bytes).unwrap();
+            open(&path)
+        };
+        for harmless in [signed_by(2, 9), block(3)] {
+            assert_eq!(torn(&frame(&harmless)).unwrap().0, [1, 2, 3]);
+        }
+        // Wherever it stands with regard to the pieces that are searched.
+        for before in [0, SEARCH_BYTES - 150, SEARCH_BYTES - 101, SEARCH_BYTES] {
+            let inside = [vec![0; before], frame(&block(5))].concat();
+            let found = torn(&inside);
+            assert!(matches!(found, Err(LogError::Damaged { .. })), "{before}: {found:?}");
         }
     }
 

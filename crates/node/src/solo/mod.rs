@@ -4,8 +4,10 @@
 //! log, waits until that is on disk, and only then publishes the new state and answers. So one
 //! wait for the disk serves all transactions of a block, and the next block is cut as soon as the
 //! last is on disk. Without work there are no blocks, except when the ledger has something to do
-//! by itself.
+//! by itself; such blocks keep a distance, so that orders which nobody can serve do not keep the
+//! disk busy.
 
+mod clock;
 mod log;
 mod recover;
 mod snapshot;
@@ -30,18 +32,21 @@ use crate::{
     metrics::Metrics,
 };
 
+use clock::Clock;
 pub use log::LogError;
 pub(crate) use log::LogReader;
 pub use recover::RecoverError;
-pub(crate) use recover::{Base, Paths, Recovered, next_parent, recover, replay};
+pub(crate) use recover::{Base, Paths, Recovered, newer_rules, next_parent, recover, replay};
 pub(crate) use snapshot::Snapshot;
 
 /// Transactions after which a snapshot is due; they are replayed in well under two seconds.
 const SNAPSHOT_TRANSACTIONS: u64 = 20_000;
 /// Blocks after which a snapshot is due.
-const SNAPSHOT_BLOCKS: u64 = 10_000;
+const SNAPSHOT_BLOCKS: u64 = 2_000;
 /// The shortest time between snapshots.
 const SNAPSHOT_PAUSE: Duration = Duration::from_secs(30);
+/// The least time between a block and the next one that nobody's transaction asks for.
+const PACE: types::Duration = types::Duration::from_ms(100);
 /// The longest that the sequencer sleeps at a time.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
 
@@ -52,6 +57,7 @@ pub(crate) struct Solo {
     span: log::Span,
     log: log::BlockLog,
     key: SecretKey,
+    clock: Clock,
     genesis: types::Hash,
     snapshots: PathBuf,
     backend: Backend,
@@ -62,7 +68,8 @@ pub(crate) struct Solo {
     stopping: bool,
     transactions_since_snapshot: u64,
     blocks_since_snapshot: u64,
-    last_snapshot: Instant,
+    /// When this process took its last one; a node that never lives long takes some all the same.
+    last_snapshot: Option<Instant>,
     writing: Option<JoinHandle<()>>,
 }
 
@@ -94,6 +101,7 @@ impl Solo {
             span,
             log,
             key,
+            clock: Clock::new(),
             snapshots: paths.snapshots.clone(),
             backend,
             fault,
@@ -102,7 +110,7 @@ impl Solo {
             stopping: false,
             transactions_since_snapshot: replayed_transactions,
             blocks_since_snapshot: replayed_blocks,
-            last_snapshot: Instant::now(),
+            last_snapshot: None,
             writing: None,
         }
     }
@@ -111,7 +119,12 @@ impl Solo {
     pub(crate) fn run(mut self) {
         self.recount();
         while !self.stopping {
-            match self.wait() {
+            let work = self.wait();
+            // After a fault nothing more is put on disk.
+            if self.fault.get().is_some() {
+                return;
+            }
+            match work {
                 Work::Batch(batch) => self.cut_and_commit(batch),
                 Work::Due => self.cut_and_commit(None),
                 Work::Nothing => {}
@@ -149,23 +162,32 @@ impl Solo {
         if let Some(batch) = self.held.take() {
             return Work::Batch(Some(batch));
         }
-        let now = api::now();
-        let pause = match self.ledger.next_due() {
-            Some(due) if due <= now => Duration::ZERO,
-            Some(due) => Duration::from_millis(due.since(now).as_ms()).min(SLEEP_MAX),
-            None => SLEEP_MAX,
+        let Some(now) = self.now() else { return Work::Nothing };
+        let (pause, then) = match self.due() {
+            Some(due) if due <= now => (Duration::ZERO, Work::Due),
+            Some(due) => {
+                let left = Duration::from_millis(due.since(now).as_ms());
+                (left.min(SLEEP_MAX), Work::Nothing)
+            }
+            None => (SLEEP_MAX, Work::Nothing),
         };
         match self.backend.inbox.recv_timeout(pause) {
             Ok(Inbox::Batch(batch)) => Work::Batch(Some(batch)),
             Ok(Inbox::Stop) => Work::Stop,
             Err(RecvTimeoutError::Disconnected) => Work::Abandoned,
-            Err(RecvTimeoutError::Timeout) if self.is_due(api::now()) => Work::Due,
-            Err(RecvTimeoutError::Timeout) => Work::Nothing,
+            Err(RecvTimeoutError::Timeout) => then,
         }
     }
 
-    fn is_due(&self, time: Time) -> bool {
-        self.ledger.next_due().is_some_and(|due| due <= time)
+    /// Returns this machine's time, unless it cannot be trusted.
+    fn now(&mut self) -> Option<Time> {
+        self.clock.now().inspect_err(|jumped| self.fault.set(jumped.to_string())).ok()
+    }
+
+    /// Returns when a block is due though nobody asks for one.
+    fn due(&self) -> Option<Time> {
+        let earliest = self.header.header.time.after(PACE);
+        self.ledger.next_due().map(|due| due.max(earliest))
     }
 
     /// Takes what waits, as much as a block holds.
@@ -195,14 +217,20 @@ impl Solo {
 
     fn cut_and_commit(&mut self, first: Option<Batch>) {
         let batches = self.gather(first);
-        let time = api::now().max(self.header.header.time.after(types::Duration::from_ms(1)));
-        let cut = self.execute(time, &batches);
-        let empty = cut.ids.is_empty() && !self.is_due(time);
-        let answers = if empty { cut.answers } else { self.commit(cut) };
-        // After a fault nobody is answered: what is on disk shows at the next start.
-        if self.fault.get().is_some() {
+        let Some(now) = self.now() else { return };
+        let time = now.max(self.header.header.time.after(types::Duration::from_ms(1)));
+        let mut fork = self.ledger.clone();
+        fork.begin(time).expect("the time was chosen after the last block's");
+        let rules = fork.network().rules;
+        if rules > ledger::RULES {
+            self.fault.set(newer_rules(rules));
             return;
         }
+        let cut = self.execute(fork, time, &batches);
+        let empty = cut.ids.is_empty() && self.due().is_none_or(|due| due > time);
+        let answers = if empty { Some(cut.answers) } else { self.commit(cut) };
+        // What may be on disk or not is not answered: it shows at the next start.
+        let Some(answers) = answers else { return };
         for (batch, answer) in batches.into_iter().zip(answers) {
             drop(batch.places);
             // Who went away meanwhile needs no answer.
@@ -210,10 +238,8 @@ impl Solo {
         }
     }
 
-    /// Executes on a fork; the state is as before.
-    fn execute(&self, time: Time, batches: &[Batch]) -> Cut {
-        let mut fork = self.ledger.clone();
-        fork.begin(time).expect("the time was chosen after the last block's");
+    /// Executes on a fork that was begun; the state is as before.
+    fn execute(&self, mut fork: Ledger, time: Time, batches: &[Batch]) -> Cut {
         let height = self.header.header.height + 1;
         let mut accepted: Vec<SignedTransaction> = Vec::new();
         let mut ids = Vec::new();
@@ -247,15 +273,15 @@ impl Solo {
         Cut { fork, block, ids, events: ended.events, answers }
     }
 
-    /// Puts a block on disk, then publishes it.
-    fn commit(&mut self, cut: Cut) -> Vec<Vec<Result<u64, Reject>>> {
+    /// Puts a block on disk, then publishes it; returns the answers if it is there.
+    fn commit(&mut self, cut: Cut) -> Option<Vec<Vec<Result<u64, Reject>>>> {
         let Cut { fork, block, ids, events, answers } = cut;
         let began = Instant::now();
         match self.log.append(&block) {
             Ok(span) => self.span = span,
             Err(error) => {
                 self.fault.set(format!("a block could not be written: {}", chain(&error)));
-                return answers;
+                return None;
             }
         }
         self.metrics.observe_commit(began.elapsed(), ids.len());
@@ -271,7 +297,7 @@ impl Solo {
         if self.ledger.network().epoch != epoch_before {
             self.recount();
         }
-        answers
+        Some(answers)
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -282,14 +308,15 @@ impl Solo {
         let much = self.transactions_since_snapshot >= SNAPSHOT_TRANSACTIONS
             || self.blocks_since_snapshot >= SNAPSHOT_BLOCKS;
         let busy = self.writing.as_ref().is_some_and(|writing| !writing.is_finished());
-        if !much || busy || self.last_snapshot.elapsed() < SNAPSHOT_PAUSE {
+        let paused = self.last_snapshot.is_some_and(|last| last.elapsed() < SNAPSHOT_PAUSE);
+        if !much || busy || paused {
             return;
         }
         self.finish_writing();
         let (directory, snapshot) = (self.snapshots.clone(), self.snapshot());
         self.transactions_since_snapshot = 0;
         self.blocks_since_snapshot = 0;
-        self.last_snapshot = Instant::now();
+        self.last_snapshot = Some(Instant::now());
         self.writing = spawn("snapshot", move || write_snapshot(&directory, &snapshot));
     }
 
@@ -304,6 +331,7 @@ impl Solo {
     fn recount(&self) {
         let (fork, fault) = (self.ledger.clone(), self.fault.clone());
         spawn("recount", move || {
+            let _guard = fault.guard("the recount");
             if let Err(imbalance) = fork.recount() {
                 fault.set(format!("value was made or lost: {}", chain(&imbalance)));
             }

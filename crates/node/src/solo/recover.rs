@@ -9,7 +9,7 @@ use types::{
 };
 
 use super::{
-    log::{BlockLog, LogError, LogReader, Span},
+    log::{BlockLog, LogError, LogReader, Past, Span},
     snapshot::{self, Snapshot},
 };
 
@@ -51,9 +51,18 @@ pub enum RecoverError {
     /// The key is not the genesis' validator.
     #[error("the validator key is not among the genesis' validators")]
     Validator,
+    /// The network is governed by newer rules than this program knows.
+    #[error("{}", newer_rules(*.0))]
+    Rules(u16),
     /// There would be more than one validator.
     #[error("this node orders blocks alone, but the genesis has {0} validators")]
     Validators(usize),
+}
+
+/// Says that a network has moved on from this program.
+pub(crate) fn newer_rules(version: u16) -> String {
+    let known = ledger::RULES;
+    format!("the network's rules are version {version}, this program knows {known}; update it")
 }
 
 /// A state from which later blocks can be replayed.
@@ -120,6 +129,10 @@ pub(crate) fn replay(
         return Err(wrong("no validator signed it"));
     }
     ledger.begin(header.time).map_err(|_| wrong("its time is not after the last one's"))?;
+    let rules = ledger.network().rules;
+    if rules > ledger::RULES {
+        return Err(RecoverError::Rules(rules));
+    }
     for transaction in &transactions {
         ledger.apply(transaction).map_err(|_| wrong("the ledger refuses a transaction"))?;
     }
@@ -164,7 +177,8 @@ pub(crate) fn recover(
         replayed_blocks += 1;
         replayed_transactions += replayed.ids.len() as u64;
     }
-    let log = BlockLog::open_after(reader)?;
+    let past = Past { genesis, genesis_hash: &genesis_hash, height: header.header.height };
+    let log = BlockLog::open_after(reader, &past)?;
     Ok(Recovered {
         ledger,
         header,

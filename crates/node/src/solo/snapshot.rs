@@ -21,12 +21,10 @@ use ledger::{
 use thiserror::Error;
 use types::{Decode, Encode, Genesis, Reader, SignedHeader};
 
-use super::log::Span;
+use super::log::{HEADER_BYTES, Span};
 use crate::files::sync_directory;
 
 const MAGIC: [u8; 4] = *b"IWS1";
-/// Bytes of a signed header: height, time, three hashes, key, signature.
-const HEADER_BYTES: usize = 8 + 8 + 3 * 32 + 32 + 64;
 /// Snapshots that are kept; an older one is there in case the newest does not read.
 const KEPT: usize = 2;
 
@@ -103,8 +101,23 @@ pub(crate) fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
 /// Writes a snapshot and removes those that are no longer needed.
 pub(crate) fn write(directory: &Path, snapshot: &Snapshot) -> io::Result<PathBuf> {
     let path = path_of(directory, snapshot.header.header.height);
-    let temporary = path.with_extension("tmp");
-    let mut out = Hashed::new(BufWriter::new(File::create(&temporary)?));
+    // One name for all, so that what a crash leaves is written over by the next.
+    let temporary = directory.join("unfinished");
+    let written = write_file(&temporary, snapshot).and_then(|()| fs::rename(&temporary, &path));
+    if let Err(error) = written {
+        // What takes room on a full disk only keeps the blocks from it.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    sync_directory(directory)?;
+    for old in list(directory)?.into_iter().skip(KEPT) {
+        fs::remove_file(old)?;
+    }
+    Ok(path)
+}
+
+fn write_file(path: &Path, snapshot: &Snapshot) -> io::Result<()> {
+    let mut out = Hashed::new(BufWriter::new(File::create(path)?));
     out.write_all(&MAGIC)?;
     out.write_all(&snapshot.span.start.to_le_bytes())?;
     out.write_all(&snapshot.span.end.to_le_bytes())?;
@@ -118,13 +131,7 @@ pub(crate) fn write(directory: &Path, snapshot: &Snapshot) -> io::Result<PathBuf
     let hash = out.hasher.finalize();
     let mut file = out.inner;
     file.write_all(hash.as_bytes())?;
-    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    fs::rename(&temporary, &path)?;
-    sync_directory(directory)?;
-    for old in list(directory)?.into_iter().skip(KEPT) {
-        fs::remove_file(old)?;
-    }
-    Ok(path)
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
 /// Reads a snapshot and checks that it is a state of the network with the root it claims.
@@ -173,4 +180,40 @@ fn parse_head(head: &[u8]) -> Option<(Span, SignedHeader)> {
     let header = SignedHeader::decode(&mut reader).ok()?;
     reader.finish().ok()?;
     Some((Span { start, end }, header))
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{Hash, Header, SecretKey};
+
+    use super::*;
+    use crate::{config::read_genesis, local};
+
+    fn snapshot(genesis: &Genesis) -> Snapshot {
+        let ledger = Ledger::new(genesis).unwrap();
+        let (time, state) = (genesis.time, ledger.root());
+        let [parent, transactions] = [Hash::ZERO; 2];
+        let header = Header { height: 0, time, parent, transactions, state };
+        let header = SignedHeader::sign(header, &genesis.hash(), &SecretKey::from_bytes([1; 32]));
+        Snapshot { ledger, header, span: Span { start: 0, end: 0 } }
+    }
+
+    #[test]
+    fn one_that_fails_leaves_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        let config = local::create(data.path(), &local::LocalNetwork::default()).unwrap();
+        let genesis = read_genesis(&config.genesis_path()).unwrap();
+        let directory = data.path().join("snapshots");
+        // A directory in its place lets nothing be renamed to it.
+        let place = path_of(&directory, 0);
+        fs::create_dir_all(&place).unwrap();
+        let snapshot = snapshot(&genesis);
+        assert!(write(&directory, &snapshot).is_err());
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        fs::remove_dir(&place).unwrap();
+        fs::write(directory.join("unfinished"), b"what a crash left").unwrap();
+        let path = write(&directory, &snapshot).unwrap();
+        assert_eq!(read(&path, &genesis).unwrap().ledger.root(), snapshot.ledger.root());
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+    }
 }

@@ -94,7 +94,8 @@ async fn content_is_for_its_owner_and_the_parties_of_a_lease() {
 async fn get(network: &Network, hash: ContentHash, more: &[(&str, &str)]) -> Response {
     let path = format!("/v1/content/{hash}");
     let nothing = ContentHash::of(&[]);
-    let signed = Authorization::sign(&key(1), &network.genesis, "GET", &path, nothing, api::now());
+    let (host, now) = (network.host(), api::now());
+    let signed = Authorization::sign(&key(1), &network.genesis, &host, "GET", &path, nothing, now);
     let mut request = reqwest::Client::new()
         .get(network.url(&path))
         .header(header::AUTHORIZATION, signed.to_string());
@@ -133,6 +134,38 @@ async fn ranges_and_tags_work_as_in_http() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_was_signed_for_another_node_shows_nothing() {
+    let network = Network::start().await;
+    network.account(1).await;
+    let hash = store(&network, &key(1), b"mine").await;
+    let (path, nothing) = (format!("/v1/content/{hash}"), ContentHash::of(&[]));
+    for (host, status) in [(network.host(), 200), ("127.0.0.1:1".to_owned(), 401)] {
+        let (key, now) = (key(1), api::now());
+        let signed = Authorization::sign(&key, &network.genesis, &host, "GET", &path, nothing, now);
+        let request = reqwest::Client::new()
+            .get(network.url(&path))
+            .header(header::AUTHORIZATION, signed.to_string());
+        assert_eq!(request.send().await.unwrap().status().as_u16(), status, "{host}");
+    }
+    network.node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_takes_no_content() {
+    let network = Network::start_with(types::Parameters::local(), |config| {
+        config.limits.free_disk_bytes = u64::MAX;
+    })
+    .await;
+    network.account(1).await;
+    let refused = network.client.store(&key(1), &network.genesis, b"x".to_vec()).await;
+    let Err(ContentError::Client(api::ClientError::Problem { status, code, .. })) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!((status, code.as_str()), (507, "content/full"));
+    network.node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_as_signed_is_not_stored() {
     let network = Network::start_with(types::Parameters::local(), |config| {
         config.limits.content_bytes_per_account = 100;
@@ -141,7 +174,8 @@ async fn what_is_not_as_signed_is_not_stored() {
     network.account(1).await;
     let post = async |key: &SecretKey, time: Time, signed: &[u8], sent: &[u8]| {
         let hash = ContentHash::of(signed);
-        let header = Authorization::sign(key, &network.genesis, "POST", "/v1/content", hash, time);
+        let (genesis, path) = (&network.genesis, "/v1/content");
+        let header = Authorization::sign(key, genesis, &network.host(), "POST", path, hash, time);
         let request = reqwest::Client::new()
             .post(network.url("/v1/content"))
             .header(header::AUTHORIZATION, header.to_string())
@@ -162,6 +196,16 @@ async fn what_is_not_as_signed_is_not_stored() {
     // What is owned already costs nothing more.
     assert_eq!(post(&mine, now, &[1; 99], &[1; 99]).await, None);
     assert!(!reads(&network, &mine, ContentHash::of(&[1; 100]), None).await);
+    // What does not say how long it is could not be given room.
+    let (host, path, hash) = (network.host(), "/v1/content", ContentHash::of(b"z"));
+    let header = Authorization::sign(&mine, &network.genesis, &host, "POST", path, hash, now);
+    let piece = Ok::<_, std::io::Error>(b"z".to_vec());
+    let request = reqwest::Client::new()
+        .post(network.url(path))
+        .header(header::AUTHORIZATION, header.to_string())
+        .body(reqwest::Body::wrap_stream(futures_util::stream::iter([piece])));
+    let answer: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["error"]["code"], "request/length");
     let left = network.data.path().join("content/tmp").read_dir().unwrap().count();
     assert_eq!(left, 0);
     network.node.shutdown().await;

@@ -3,6 +3,7 @@
 
 mod content;
 mod events;
+mod limits;
 mod network;
 mod requests;
 mod restart;

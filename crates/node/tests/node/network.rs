@@ -67,6 +67,11 @@ impl Network {
         format!("http://{}{path}", self.node.address())
     }
 
+    /// Returns the node's name as it stands in the header of requests.
+    pub(crate) fn host(&self) -> String {
+        self.node.address().to_string()
+    }
+
     pub(crate) fn root(&self) -> Hash {
         self.node.handle().read().ledger.root()
     }

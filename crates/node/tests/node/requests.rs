@@ -96,6 +96,8 @@ async fn parameters_that_are_wrong_are_refused_clearly() {
         ("/v1/leases?state=asleep".to_owned(), 400),
         ("/v1/orders".to_owned(), 400),
         ("/v1/events?lease=x".to_owned(), 400),
+        ("/v1/events?kind=lunch".to_owned(), 400),
+        (format!("/v1/blocks?{}", "x".repeat(2_048)), 413),
         ("/v1/proofs/money/x".to_owned(), 400),
         ("/v1/proofs/receipt/x".to_owned(), 400),
         (format!("/v1/transactions/{zero}"), 404),
@@ -177,7 +179,8 @@ async fn a_transaction_sent_twice_happens_once() {
 async fn a_faucet_gives_so_often_a_day() {
     let times = 3;
     let network = Network::start_with(types::Parameters::local(), |config| {
-        config.faucet.as_mut().unwrap().times_a_day = times;
+        let faucet = config.faucet.as_mut().unwrap();
+        (faucet.times_a_day, faucet.grants_a_day) = (times, times + 1);
     })
     .await;
     let address = key(1).address();
@@ -185,11 +188,14 @@ async fn a_faucet_gives_so_often_a_day() {
         network.client.faucet(address).await.unwrap();
     }
     let network = network.restart().await;
-    match network.client.faucet(address).await {
+    let spent = async |address| match network.client.faucet(address).await {
         Err(api::ClientError::Problem { code, .. }) => assert_eq!(code, "faucet/spent"),
         other => panic!("{other:?}"),
-    }
+    };
+    spent(address).await;
     network.client.faucet(key(2).address()).await.unwrap();
+    // All together got what there is for a day.
+    spent(key(3).address()).await;
     network.node.shutdown().await;
 }
 
@@ -202,10 +208,39 @@ async fn requests_above_the_rate_are_refused() {
     let client = Client::new();
     let mut statuses = Vec::new();
     for _ in 0..12 {
-        let response = client.get(network.url("/v1/network")).send().await.unwrap();
-        statuses.push(response.status().as_u16());
+        for path in ["/v1/network", "/nowhere"] {
+            let response = client.get(network.url(path)).send().await.unwrap();
+            statuses.push(response.status().as_u16());
+        }
     }
-    assert_eq!(statuses[..2], [200, 200]);
-    assert!(statuses.contains(&429), "{statuses:?}");
+    assert_eq!(statuses[..2], [200, 404]);
+    for first in [0, 1] {
+        assert!(statuses.iter().skip(first).step_by(2).any(|status| *status == 429));
+    }
+    network.node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_answers_only_to_its_own_names() {
+    let network = Network::start_with(types::Parameters::local(), |config| {
+        config.names = vec!["node.example".to_owned()];
+    })
+    .await;
+    let port = network.node.address().port();
+    for (host, status) in [
+        (format!("127.0.0.1:{port}"), 200),
+        (format!("localhost:{port}"), 200),
+        ("node.example".to_owned(), 200),
+        // A page of that name that has this node's address now.
+        (format!("evil.example:{port}"), 421),
+        (format!("192.0.2.1:{port}"), 421),
+    ] {
+        let request = Client::new().get(network.url("/v1/network")).header("host", &host);
+        assert_eq!(request.send().await.unwrap().status().as_u16(), status, "{host}");
+    }
+    let request = Client::new().post(network.url("/v1/faucet")).header("host", "evil.example");
+    let answer = request.json(&json!({ "address": key(1).address() })).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer["error"]["code"], "request/misdirected");
     network.node.shutdown().await;
 }

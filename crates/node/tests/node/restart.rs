@@ -6,11 +6,16 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
+    time::Duration,
 };
 
 use api::{Client, Submitter};
-use node::{Config, RecoverError, StartError};
-use types::{Action, Asset, ContentHash};
+use node::{
+    Config, Node, RecoverError, StartError,
+    local::{self, LocalNetwork},
+};
+use types::{Action, Asset, Change, ContentHash, Parameters};
 
 use crate::{
     network::{Network, key, quick, start},
@@ -185,6 +190,94 @@ async fn a_history_built_anew_equals_the_old_one() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_of_another_past_is_built_anew() {
+    let network = Network::start().await;
+    network.account(1).await;
+    let Network { data, config, node, .. } = network;
+    node.shutdown().await;
+    // Two ways on from the same block; the second goes further.
+    let go_on = async |seeds: &[u8]| {
+        let branch = tempfile::tempdir().unwrap();
+        copy(data.path(), branch.path());
+        let config = moved(&config, branch.path());
+        let (node, client) = start(&config).await;
+        let key = Arc::new(key(1));
+        let account = Submitter::new(client.clone(), key, node.handle().genesis_hash());
+        let mut last = None;
+        for seed in seeds {
+            last = Some(account.submit(transfer(*seed)).await.unwrap());
+        }
+        let height = last.unwrap().height;
+        node.index().wait_for(height).await.unwrap();
+        node.shutdown().await;
+        (branch, config, height)
+    };
+    let (short, _, height) = go_on(&[2]).await;
+    let (long, config, _) = go_on(&[3, 4, 5]).await;
+    for suffix in ["", "-wal", "-shm"] {
+        let name = format!("index.sqlite{suffix}");
+        // In order, a history that is closed is one file.
+        let _ = fs::remove_file(long.path().join(&name));
+        if short.path().join(&name).exists() {
+            fs::copy(short.path().join(&name), long.path().join(&name)).unwrap();
+        }
+    }
+    let (node, client) = start(&config).await;
+    node.index().wait_for(height + 1).await.unwrap();
+    let above = client.block(height + 1).await.unwrap();
+    assert_eq!(client.block(height).await.unwrap().hash, above.header.header.parent);
+    node.shutdown().await;
+}
+
+/// Waits until a node stops itself.
+async fn stopped(node: &Node) -> Arc<str> {
+    tokio::time::timeout(Duration::from_secs(60), node.fault()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_its_history_says_so() {
+    let network = Network::start().await;
+    let account = network.account(1).await;
+    network.index_settled().await;
+    let index = network.data.path().join("index.sqlite");
+    let store = rusqlite::Connection::open(index).unwrap();
+    store.execute_batch("DROP TABLE events").unwrap();
+    account.submit(transfer(2)).await.unwrap();
+    let why = stopped(&network.node).await;
+    assert!(why.contains("the history cannot be written"), "{why}");
+    let health = reqwest::get(network.url("/healthz")).await.unwrap();
+    assert_eq!(health.status().as_u16(), 503);
+    assert!(health.text().await.unwrap().contains(&*why));
+    network.node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn newer_rules_stop_a_node_that_does_not_know_them() {
+    let data = tempfile::tempdir().unwrap();
+    let change_delay_ms = types::Duration::from_ms(1);
+    let parameters = Parameters { change_delay_ms, ..Parameters::local() };
+    let network = LocalNetwork { token: false, parameters, ..LocalNetwork::default() };
+    let mut config = local::create(data.path(), &network).unwrap();
+    config.listen = "127.0.0.1:0".parse().unwrap();
+    let (node, client) = start(&config).await;
+    let validator = node::config::read_key(&config.validator_key_path()).unwrap();
+    client.faucet(validator.address()).await.unwrap();
+    let genesis = node.handle().genesis_hash();
+    let effective = api::now().after(types::Duration::from_seconds(3));
+    let vote = Action::Vote { change: Change::Rules(ledger::RULES + 1), effective };
+    Submitter::new(client, Arc::new(validator), genesis).submit(vote).await.unwrap();
+    let height = node.handle().read().header.header.height;
+    let why = stopped(&node).await;
+    assert!(why.contains("rules are version 2") && why.contains("update"), "{why}");
+    node.shutdown().await;
+    // It never goes past that block.
+    let (node, _) = start(&config).await;
+    assert_eq!(stopped(&node).await, why);
+    assert_eq!(node.handle().read().header.header.height, height);
+    node.shutdown().await;
+}
+
 /// Runs as a node of its own when it is told where; otherwise there is nothing to do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child_node() {
@@ -211,7 +304,7 @@ async fn a_killed_node_keeps_all_that_it_acknowledged() {
             .find_map(|line| line.unwrap().strip_prefix("serves ").map(ToOwned::to_owned))
             .unwrap();
         let client = Client::new(&format!("http://{address}")).unwrap();
-        let key = std::sync::Arc::new(key(1));
+        let key = Arc::new(key(1));
         if round == 0 {
             client.faucet(key.address()).await.unwrap();
         }
@@ -221,7 +314,7 @@ async fn a_killed_node_keeps_all_that_it_acknowledged() {
         }
         // One more is under way when the node dies; whether it happened is open.
         let (last, ()) = tokio::join!(
-            tokio::time::timeout(std::time::Duration::from_secs(1), submitter.submit(transfer(2))),
+            tokio::time::timeout(Duration::from_secs(1), submitter.submit(transfer(2))),
             async { child.kill().unwrap() }
         );
         if let Ok(Ok(accepted)) = last {

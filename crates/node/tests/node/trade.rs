@@ -7,8 +7,8 @@ use classes::job::{Exit, ID, Limits, Spec, Terms, Usage};
 use ledger::Key;
 use types::{
     Action, Amount, AuditTerms, Blob, Claims, ContentHash, Decode, Duration, Encode, Hash, Lease,
-    LeaseId, LeaseState, List, OfferId, OfferTerms, Order, OrderId, OrderTerms, Rate, Receipt,
-    SecretKey, SignedReceipt, Time, TransactionId,
+    LeaseId, LeaseState, List, NodeKeyConsent, OfferId, OfferTerms, Order, OrderId, OrderTerms,
+    Rate, Receipt, SecretKey, SignedReceipt, Time, TransactionId,
 };
 
 use crate::network::{Network, key, quick};
@@ -50,8 +50,10 @@ impl Market {
             slots: 8,
             expires: soon(),
         };
+        let consent = NodeKeyConsent { provider: provider.address() };
+        let consent = node_key.sign(&provider.genesis(), &consent);
         let actions = vec![
-            Action::Register { node_key: node_key.public() },
+            Action::Register { node_key: node_key.public(), consent },
             Action::Stake { amount: amount(200 * MICRO) },
             Action::PostOffer(Box::new(terms)),
         ];
@@ -152,6 +154,13 @@ fn check_bundle(bundle: &Bundle, id: LeaseId, network: &Network) -> Lease {
         })
         .collect();
     assert_eq!(names, ["place-order", "start", "submit-receipt"]);
+    let settled_with = &bundle.parameters[0];
+    settled_with.verify_header(&bundle.genesis).unwrap();
+    let root = &settled_with.header.header.state;
+    let parameters = proved(root, Key::Parameters, &settled_with.row).unwrap();
+    assert_eq!(parameters, bundle.genesis.parameters.to_bytes());
+    let LeaseState::Closed { at, .. } = lease.state else { panic!("{lease:?}") };
+    assert_eq!(settled_with.header.header.time, at);
     let mut forged = bundle.transactions[0].clone();
     forged.block.pop();
     forged.block.push(TransactionId::from_bytes([0; 32]));
@@ -229,6 +238,14 @@ async fn a_lease_that_left_the_state_can_still_be_proved() {
         ..LeaseQuery::default()
     };
     assert_eq!(client.leases(&closed).await.unwrap().items, [view]);
+    // Blocks that no transaction asked for keep their distance.
+    let blocks = client.blocks(None, Some(200)).await.unwrap().items;
+    let unasked = blocks.windows(2).filter(|pair| pair[0].transactions == 0);
+    let distances = unasked.map(|pair| {
+        let [after, before] = [0, 1].map(|at| pair[at].header.header.time.as_ms());
+        after - before
+    });
+    assert!(distances.min().unwrap() >= 100);
     // Epochs went by, and their tallies stand in the history.
     assert!(!client.supply_history(ID, None, None).await.unwrap().items.is_empty());
     network.node.shutdown().await;
