@@ -1,4 +1,7 @@
 //! Runs the target `block` under the fuzzer.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::block(data));
+libfuzzer_sys::fuzz_target!(
+    init: fuzzing::plant("block"),
+    |data: &[u8]| fuzzing::block(data)
+);

@@ -1,4 +1,7 @@
 //! Runs the target `receipt` under the fuzzer.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::receipt(data));
+libfuzzer_sys::fuzz_target!(
+    init: fuzzing::plant("receipt"),
+    |data: &[u8]| fuzzing::receipt(data)
+);

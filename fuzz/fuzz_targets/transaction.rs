@@ -1,4 +1,7 @@
 //! Runs the target `transaction` under the fuzzer.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::transaction(data));
+libfuzzer_sys::fuzz_target!(
+    init: fuzzing::plant("transaction"),
+    |data: &[u8]| fuzzing::transaction(data)
+);

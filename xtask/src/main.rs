@@ -9,6 +9,7 @@
     reason = "a command line tool speaks on its own streams"
 )]
 
+mod aarch64;
 mod bench_command;
 mod ci;
 mod docs;
@@ -55,6 +56,12 @@ const COMMANDS: &[Command] = &[
         usage: "[--extras]",
         help: "all that a machine checks; --extras leaves out what `test` runs",
         run: ci::run,
+    },
+    Command {
+        name: "aarch64",
+        usage: "[FILTER]",
+        help: "run what must be equal on every architecture as aarch64 code, under qemu",
+        run: aarch64::run,
     },
     Command {
         name: "docs",
@@ -117,7 +124,7 @@ fn dispatch(mut raw: impl Iterator<Item = String>) -> Result<bool> {
     let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
         eprintln!("cargo xtask COMMAND");
         for command in COMMANDS {
-            eprintln!("  {:<6}{:<28} {}", command.name, command.usage, command.help);
+            eprintln!("  {:<8}{:<28} {}", command.name, command.usage, command.help);
         }
         return Ok(matches!(name.as_str(), "help" | "--help" | "-h"));
     };

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use std::env;
 use std::ops::AddAssign;
 use std::path::Path;
+use std::process::Command;
 
 use crate::house::{House, Stream, answers, output_of, watch};
 use crate::tidy;
@@ -59,12 +60,12 @@ pub(crate) fn needs(house: &House) -> Result<()> {
              hint: install one (Debian: apt-get install gcc), or name yours in CC"
         );
     }
-    if has_wasm_target(house)? {
+    if has_target(house, WASM_TARGET)? {
         return Ok(());
     }
     let add = ["target", "add", WASM_TARGET];
     let added = house.command(Path::new("rustup"), &add).status();
-    if !added.is_ok_and(|status| status.success()) || !has_wasm_target(house)? {
+    if !added.is_ok_and(|status| status.success()) || !has_target(house, WASM_TARGET)? {
         bail!(
             "the Rust toolchain has no {WASM_TARGET} target and it could not be added\n\
              hint: run `rustup target add {WASM_TARGET}` in this folder, or install your \
@@ -74,9 +75,10 @@ pub(crate) fn needs(house: &House) -> Result<()> {
     Ok(())
 }
 
-fn has_wasm_target(house: &House) -> Result<bool> {
+/// Returns whether the Rust toolchain has the standard library of the target.
+pub(crate) fn has_target(house: &House, target: &str) -> Result<bool> {
     let rustc = Path::new("rustc");
-    let libraries = ["--print", "target-libdir", "--target", WASM_TARGET];
+    let libraries = ["--print", "target-libdir", "--target", target];
     let folder = output_of(&mut house.command(rustc, &libraries))?;
     Ok(Path::new(folder.trim()).is_dir())
 }
@@ -120,12 +122,17 @@ fn cargo_test(house: &House, extent: Extent, arguments: &[&str]) -> Result<Tally
     let mut command = house.cargo(&["test", "--profile", "ci", "--color=never"]);
     command.args(arguments);
     set_extent(&mut command, extent);
+    count_libtest(&mut command)
+}
+
+/// Runs tests and counts them from what they print.
+pub(crate) fn count_libtest(command: &mut Command) -> Result<Tally> {
     let mut tally = Tally::default();
-    let passed = watch(&mut command, Stream::Out, |line| tally += libtest_summary(line))?;
+    let passed = watch(command, Stream::Out, |line| tally += libtest_summary(line))?;
     Ok(agreeing(tally, passed))
 }
 
-fn set_extent(command: &mut std::process::Command, extent: Extent) {
+fn set_extent(command: &mut Command, extent: Extent) {
     if extent == Extent::Long {
         command.env("IDLEWILD_LONG", "1");
     }

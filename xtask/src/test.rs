@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::Arguments;
+use crate::aarch64;
 use crate::house::House;
 use crate::steps::{self, Extent, Tally};
 
@@ -16,6 +17,9 @@ pub(crate) fn run(house: &House, arguments: &Arguments) -> Result<bool> {
     };
     let mut tally = Tally::default();
     tally += steps::tests(house, extent, arguments.filter())?;
+    if extent == Extent::Long && arguments.filter().is_none() {
+        tally += aarch64::tests(house, None)?;
+    }
     if extent != Extent::Quick && arguments.filter().is_none() {
         tally += steps::tidiness(house)?;
         tally += steps::form(house)?;

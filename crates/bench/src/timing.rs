@@ -47,6 +47,19 @@ pub fn median(mut times: Vec<Duration>) -> Duration {
     *times.select_nth_unstable(middle).1
 }
 
+/// Returns the least of the times that so many of a hundred do not exceed.
+///
+/// # Panics
+///
+/// When there are no times, or `percent` is not within 1 and 100.
+#[must_use]
+pub fn percentile(mut times: Vec<Duration>, percent: usize) -> Duration {
+    assert!(!times.is_empty(), "a percentile needs a time");
+    assert!((1..=100).contains(&percent), "a percentile is within 1 and 100");
+    let rank = (times.len() * percent).div_ceil(100);
+    *times.select_nth_unstable(rank - 1).1
+}
+
 /// Returns how many of the `items` of one call pass in a second, in the best of `runs` calls.
 ///
 /// # Panics
@@ -65,6 +78,19 @@ mod tests {
         let times = [900, 1, 3, 2].map(Duration::from_millis);
         assert_eq!(median(times.to_vec()), Duration::from_millis(2));
         assert_eq!(median(times[..3].to_vec()), Duration::from_millis(3));
+    }
+
+    #[test]
+    fn so_many_of_a_hundred_are_within_the_percentile() {
+        let times: Vec<Duration> = (1..=200).rev().map(Duration::from_millis).collect();
+        let check = |percent, millis| {
+            assert_eq!(percentile(times.clone(), percent), Duration::from_millis(millis));
+        };
+        check(1, 2);
+        check(50, 100);
+        check(99, 198);
+        check(100, 200);
+        assert_eq!(percentile(times[..1].to_vec(), 1), Duration::from_millis(200));
     }
 
     #[test]

@@ -9,18 +9,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use blake3::Hasher;
-use classes::job::{Exit, Spec, Usage};
-use types::manifest::{Entry, EntryKind, RelativePath};
+use classes::job::{Exit, Limits, Spec, Usage};
+use types::manifest::{Entry, EntryKind, MANIFEST_BYTES_MAX, RelativePath};
 use types::{ContentHash, Decode, Encode, Hash, Manifest, Receipt, Text, Time};
 
-use crate::wasi::{Host, HostConfig, HostLimits, InputPath, Inputs, Output, OutputKind, Outputs};
+use crate::wasi::{
+    Content, Host, HostConfig, HostLimits, InputPath, Inputs, Output, OutputKind, Outputs,
+};
 use crate::wasm::GuestStack;
 use crate::wasm::engine::{self, Engine, HostAbort, PrepareError, RunLimits, TrapKind};
-use crate::wasm::instrument::ModuleLimits;
+use crate::wasm::instrument::{ModuleError, ModuleLimits};
 use crate::wasm::specification::{METERING_VERSION, bounds};
 
 /// The most bytes of standard output, and of standard error.
-const STREAM_BYTES_MAX: u64 = 16 << 20;
+pub const STREAM_BYTES_MAX: u64 = 16 << 20;
 
 /// A job with all that it reads.
 #[derive(Debug, Clone)]
@@ -31,10 +33,19 @@ pub struct Job {
     pub created: Time,
     /// The program.
     pub program: Arc<[u8]>,
-    /// The files below `/in`.
-    pub input: Vec<(RelativePath, Arc<[u8]>)>,
+    /// What is below `/in`.
+    pub input: Input,
     /// Standard input.
     pub stdin: Arc<[u8]>,
+}
+
+/// What a job finds below `/in`.
+#[derive(Debug, Clone, Default)]
+pub struct Input {
+    /// The files.
+    pub files: Vec<(RelativePath, Arc<[u8]>)>,
+    /// The directories that have no files.
+    pub directories: Vec<RelativePath>,
 }
 
 /// What came of a job: the same on every machine.
@@ -83,13 +94,20 @@ pub fn gather<E>(
 ) -> Result<Result<Job, Outcome>, E> {
     let program = get(spec.program)?;
     let stdin = spec.stdin.map(&mut get).transpose()?.unwrap_or_default();
-    let mut input = Vec::new();
+    let mut input = Input::default();
     if let Some(manifest) = spec.input {
-        match input_files(&get(manifest)?) {
-            Ok(files) => {
+        match input_tree(&get(manifest)?) {
+            Ok((files, directories)) => {
+                let mut got = Contents::new();
                 for (path, hash) in files {
-                    input.push((path, get(hash)?));
+                    let bytes = match got.get(&hash) {
+                        Some(bytes) => Arc::clone(bytes),
+                        None => get(hash)?,
+                    };
+                    got.insert(hash, Arc::clone(&bytes));
+                    input.files.push((path, bytes));
                 }
+                input.directories = directories;
             }
             Err(why) => return Ok(Err(unrunnable(why))),
         }
@@ -108,35 +126,70 @@ pub fn run<E: Engine>(
     bounds: &Bounds,
 ) -> Result<Outcome, HostAbort> {
     let began = Instant::now();
+    let module = match prepare(engine, &job, bounds)? {
+        Ok(module) => module,
+        Err(outcome) => return Ok(outcome),
+    };
+    let wall = bounds.wall.map(|wall| wall.saturating_sub(began.elapsed()));
+    run_prepared(engine, stack, job, &module, &Bounds { wall, stop: bounds.stop.clone() })
+}
+
+/// Makes the program of `job` ready, which cannot be interrupted; the outcome if it cannot begin.
+///
+/// # Errors
+/// [`HostAbort`] when this machine could not do it; says nothing about the job.
+pub fn prepare<E: Engine>(
+    engine: &E,
+    job: &Job,
+    bounds: &Bounds,
+) -> Result<Result<Arc<E::Module>, Outcome>, HostAbort> {
     if job.spec.metering != METERING_VERSION {
         let why = format!("version {} of the metering is not served", job.spec.metering);
         return Err(HostAbort::Engine(why));
     }
     if let Err(malformed) = job.spec.validate() {
-        return Ok(unrunnable(malformed.to_string()));
+        return Ok(Err(unrunnable(malformed.to_string())));
     }
     if bounds.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
         return Err(HostAbort::Stopped);
     }
     if let Some(outcome) = too_large(job.program.len()) {
-        return Ok(outcome);
+        return Ok(Err(outcome));
     }
-    let limits = ModuleLimits { memory_pages: job.spec.limits.memory_pages };
-    let module = match engine.prepare(&job.program, &limits) {
-        Ok(module) => module,
-        Err(PrepareError::Module(error)) => return Ok(unrunnable(error.to_string())),
-        Err(PrepareError::Abort(abort)) => return Err(abort),
-    };
-    let fuel = job.spec.limits.fuel;
-    let host = match host(job) {
+    let Limits { fuel, memory_pages, .. } = job.spec.limits;
+    let limits = ModuleLimits { memory_pages, fuel };
+    match engine.prepare(&job.program, &limits) {
+        // It may have been ready, for a job that could pay.
+        Ok(module) if E::compile_fuel(&module) > fuel => Ok(Err(unpaid(fuel))),
+        Ok(module) => Ok(Ok(module)),
+        Err(PrepareError::Module(ModuleError::OutOfFuel)) => Ok(Err(unpaid(fuel))),
+        Err(PrepareError::Module(error)) => Ok(Err(unrunnable(error.to_string()))),
+        Err(PrepareError::Abort(abort)) => Err(abort),
+    }
+}
+
+/// Runs `job`, whose program is `module`, on a thread that has a guest's stack.
+///
+/// # Errors
+/// [`HostAbort`] when this machine could not finish it; says nothing about the job.
+pub fn run_prepared<E: Engine>(
+    engine: &E,
+    stack: &GuestStack,
+    job: Job,
+    module: &E::Module,
+    bounds: &Bounds,
+) -> Result<Outcome, HostAbort> {
+    let paid = E::compile_fuel(module);
+    let fuel = job.spec.limits.fuel.saturating_sub(paid);
+    let host = match host(job, fuel) {
         Ok(host) => host,
         Err(error) => return Ok(unrunnable(error)),
     };
-    let wall = bounds.wall.map(|wall| wall.saturating_sub(began.elapsed()));
-    let limits = RunLimits { fuel, wall, stop: bounds.stop.clone() };
-    let run = engine.run(stack, &module, host, &limits)?;
+    let limits = RunLimits { fuel, wall: bounds.wall, stop: bounds.stop.clone() };
+    let run = engine.run(stack, module, host, &limits)?;
     let trace_root = Hash::from_bytes(run.trace_root);
-    Ok(outcome(run.host.finish(), exit(run.exit), run.fuel_used, trace_root))
+    let used = paid.saturating_add(run.fuel_used);
+    Ok(outcome(run.host.finish(), exit(run.exit), used, trace_root))
 }
 
 /// Returns the outcome of a job whose program has `bytes` bytes, if those are too many to look at.
@@ -145,6 +198,12 @@ pub fn too_large(bytes: usize) -> Option<Outcome> {
     let most = bounds::MODULE_BYTES_MAX;
     let why = || format!("bytes of the module: {bytes} is above the limit of {most}");
     (bytes > most).then(|| unrunnable(why()))
+}
+
+/// Returns the outcome of a job whose fuel does not suffice to make its program ready.
+fn unpaid(fuel: u64) -> Outcome {
+    let trace_root = Hash::of("idlewild unpaid", &[]);
+    outcome(Outputs::default(), Exit::OutOfFuel, fuel, trace_root)
 }
 
 /// Returns the outcome of a job that cannot begin; what it says is not part of the result.
@@ -157,6 +216,7 @@ fn unrunnable(why: String) -> Outcome {
 fn outcome(outputs: Outputs, exit: Exit, fuel: u64, trace_root: Hash) -> Outcome {
     let (manifest, mut contents) = describe(outputs);
     let encoded: Arc<[u8]> = manifest.to_bytes().into();
+    assert!(encoded.len() <= MANIFEST_BYTES_MAX, "the host bounds what a manifest takes");
     let usage = Usage { fuel, exit, output: ContentHash::of(&encoded) };
     contents.insert(usage.output, encoded);
     Outcome { usage, trace_root, manifest, contents, unrunnable: None }
@@ -166,17 +226,21 @@ fn outcome(outputs: Outputs, exit: Exit, fuel: u64, trace_root: Hash) -> Outcome
 pub(crate) fn describe(outputs: Outputs) -> (Manifest, Contents) {
     let mut entries = Vec::with_capacity(outputs.entries.len().saturating_add(2));
     let mut contents = Contents::new();
-    let mut add_file = |entries: &mut Vec<Entry>, path: &str, bytes: Arc<[u8]>| {
-        let hash = ContentHash::of(&bytes);
-        let count = u64::try_from(bytes.len()).expect("a length fits 64 bits");
-        entries.push(entry(path, EntryKind::File { hash, bytes: count }));
-        contents.insert(hash, bytes);
+    let file = |path: &str, hash, bytes: &[u8]| {
+        let bytes = u64::try_from(bytes.len()).expect("a length fits 64 bits");
+        entry(path, EntryKind::File { hash, bytes })
     };
     for Output { path, kind } in outputs.entries {
         let path = format!("out/{path}");
         match kind {
-            OutputKind::File { content, .. } => {
-                add_file(&mut entries, &path, content.as_slice().into());
+            OutputKind::File { content, hash } => {
+                let hash = ContentHash::from_bytes(hash);
+                entries.push(file(&path, hash, content.as_slice()));
+                // A file may have many names; its bytes are copied once.
+                contents.entry(hash).or_insert_with(|| match &*content {
+                    Content::Shared(bytes) => Arc::clone(bytes),
+                    Content::Owned(bytes) => bytes.as_slice().into(),
+                });
             }
             OutputKind::Symlink(target) => {
                 let target = Text::new(&*target).expect("the host bounds link targets");
@@ -185,8 +249,11 @@ pub(crate) fn describe(outputs: Outputs) -> (Manifest, Contents) {
             OutputKind::Directory => entries.push(entry(&path, EntryKind::Directory {})),
         }
     }
-    add_file(&mut entries, "stderr", outputs.stderr.into());
-    add_file(&mut entries, "stdout", outputs.stdout.into());
+    for (path, bytes) in [("stderr", outputs.stderr), ("stdout", outputs.stdout)] {
+        let hash = ContentHash::of(&bytes);
+        entries.push(file(path, hash, &bytes));
+        contents.insert(hash, bytes.into());
+    }
     entries.sort_by(|a, b| a.path.as_str().split('/').cmp(b.path.as_str().split('/')));
     let manifest = Manifest::new(entries).expect("the host's tree is a tree within the limits");
     (manifest, contents)
@@ -197,8 +264,8 @@ fn entry(path: &str, kind: EntryKind) -> Entry {
     Entry { path, kind }
 }
 
-/// Returns the world that the job sees.
-fn host(job: Job) -> Result<Host, String> {
+/// Returns the world that the job sees, whose clock is what is used of `fuel`.
+fn host(job: Job, fuel: u64) -> Result<Host, String> {
     let Job { spec, created, input, stdin, .. } = job;
     let stream_bytes = spec.limits.output_bytes.min(STREAM_BYTES_MAX);
     let limits = HostLimits {
@@ -207,11 +274,13 @@ fn host(job: Job) -> Result<Host, String> {
         stderr_bytes_max: stream_bytes,
         ..HostLimits::default()
     };
-    let mut files = Vec::with_capacity(input.len());
-    for (path, bytes) in input {
-        let path = InputPath::parse(path.as_str()).map_err(|error| error.to_string())?;
-        files.push((path, bytes));
+    let parse =
+        |path: &RelativePath| InputPath::parse(path.as_str()).map_err(|error| error.to_string());
+    let mut files = Vec::with_capacity(input.files.len());
+    for (path, bytes) in input.files {
+        files.push((parse(&path)?, bytes));
     }
+    let directories = input.directories.iter().map(parse).collect::<Result<_, _>>()?;
     let mut arguments = vec!["program".to_owned()];
     arguments.extend(spec.arguments.iter().map(|text| text.as_str().to_owned()));
     let variable = |text: &Text<{ classes::job::ARGUMENT_BYTES_MAX }>| {
@@ -221,11 +290,11 @@ fn host(job: Job) -> Result<Host, String> {
     let mut seed = Hasher::new_derive_key("idlewild 1 job randomness");
     seed.update(spec.seed.as_bytes());
     let config = HostConfig {
-        inputs: Inputs { files, stdin },
+        inputs: Inputs { files, directories, stdin },
         arguments,
         environment: spec.environment.iter().filter_map(variable).collect(),
         realtime_start_ns: created.as_ms().saturating_mul(1_000_000),
-        fuel: spec.limits.fuel,
+        fuel,
         random_seed: *seed.finalize().as_bytes(),
         limits,
     };
@@ -247,30 +316,37 @@ const fn exit(exit: engine::Exit) -> Exit {
     }
 }
 
-/// Decodes the manifest of a job's inputs, which may hold files only.
+/// Decodes the manifest of a job's inputs and returns its files.
 ///
 /// # Errors
-/// Text that says what is wrong with it.
+/// Text that says what is wrong with it: it may hold files and empty directories only.
 pub fn input_files(manifest: &[u8]) -> Result<Vec<(RelativePath, ContentHash)>, String> {
+    input_tree(manifest).map(|(files, _)| files)
+}
+
+/// The files of a manifest, and its empty directories.
+type InputTree = (Vec<(RelativePath, ContentHash)>, Vec<RelativePath>);
+
+fn input_tree(manifest: &[u8]) -> Result<InputTree, String> {
     let manifest = Manifest::from_bytes(manifest)
         .map_err(|error| format!("the manifest of the inputs is malformed: {error}"))?;
     let mut files = Vec::with_capacity(manifest.entries().len());
+    let mut directories = Vec::new();
     for Entry { path, kind } in manifest.entries() {
         match kind {
             EntryKind::File { hash, .. } => files.push((path.clone(), *hash)),
             EntryKind::Symlink { .. } => {
                 return Err(format!("the input {path} is a symbolic link"));
             }
-            EntryKind::Directory {} => {}
+            EntryKind::Directory {} => directories.push(path.clone()),
         }
     }
-    Ok(files)
+    Ok((files, directories))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wasi::Content;
 
     #[test]
     fn a_program_is_too_large_above_the_bound_only() {
@@ -283,12 +359,14 @@ mod tests {
     }
 
     #[test]
-    fn inputs_are_files() {
+    fn inputs_are_files_and_empty_directories() {
         let target = Text::new("/etc/passwd").unwrap();
         let link = Manifest::new(vec![entry("link", EntryKind::Symlink { target })]).unwrap();
         assert_eq!(input_files(&link.to_bytes()).unwrap_err(), "the input link is a symbolic link");
         let empty = Manifest::new(vec![entry("empty", EntryKind::Directory {})]).unwrap();
-        assert!(input_files(&empty.to_bytes()).unwrap().is_empty());
+        let (files, directories) = input_tree(&empty.to_bytes()).unwrap();
+        assert!(files.is_empty());
+        assert_eq!(directories, [RelativePath::new("empty").unwrap()]);
         assert!(input_files(b"\x01").is_err());
     }
 
@@ -298,7 +376,7 @@ mod tests {
             path: path.to_owned(),
             kind: OutputKind::File {
                 content: Arc::new(Content::Shared(Arc::default())),
-                hash: [0; 32],
+                hash: *ContentHash::of(b"").as_bytes(),
             },
         };
         let entries = vec![file("a-b"), file("a/b"), file("a.b")];
@@ -306,5 +384,48 @@ mod tests {
         let paths: Vec<_> = manifest.entries().iter().map(|entry| entry.path.as_str()).collect();
         assert_eq!(paths, ["out/a/b", "out/a-b", "out/a.b", "stderr", "stdout"]);
         assert_eq!(contents.len(), 1, "all of them are empty");
+    }
+
+    #[test]
+    fn a_file_of_many_names_is_neither_copied_nor_hashed_for_each() {
+        let bytes: Arc<[u8]> = b"shared".as_slice().into();
+        let content = Arc::new(Content::Shared(Arc::clone(&bytes)));
+        // Not its hash: that the host gave it is enough.
+        let hash = *ContentHash::of(b"another").as_bytes();
+        let name = |number: u32| Output {
+            path: format!("name{number}"),
+            kind: OutputKind::File { content: Arc::clone(&content), hash },
+        };
+        let entries = (0..3).map(name).collect();
+        let (manifest, contents) = describe(Outputs { entries, ..Outputs::default() });
+        let hash = ContentHash::from_bytes(hash);
+        assert_eq!(manifest.contents().filter(|entry| *entry == (hash, 6)).count(), 3);
+        assert!(Arc::ptr_eq(&contents[&hash], &bytes));
+    }
+
+    #[test]
+    fn an_input_of_many_names_is_fetched_once() {
+        let hash = ContentHash::of(b"bytes");
+        let file = |path| entry(path, EntryKind::File { hash, bytes: 5 });
+        let manifest = Manifest::new(vec![file("a"), file("b")]).unwrap().to_bytes();
+        let spec = Spec {
+            metering: METERING_VERSION,
+            program: ContentHash::of(b"program"),
+            input: Some(ContentHash::of(&manifest)),
+            stdin: None,
+            arguments: types::List::default(),
+            environment: types::List::default(),
+            seed: Hash::ZERO,
+            limits: Limits { fuel: 1, memory_pages: 1, output_bytes: 0 },
+        };
+        let mut asked = Vec::new();
+        let get = |wanted| {
+            asked.push(wanted);
+            let bytes: &[u8] = if wanted == hash { b"bytes" } else { &manifest };
+            Ok::<_, ()>(bytes.into())
+        };
+        let job = gather(spec, Time::from_ms(0), get).unwrap().unwrap();
+        assert_eq!(asked.iter().filter(|wanted| **wanted == hash).count(), 1);
+        assert!(Arc::ptr_eq(&job.input.files[0].1, &job.input.files[1].1));
     }
 }

@@ -14,7 +14,7 @@ use executors::wasm::{CacheLimits, GuestStack};
 /// What a module under test may use, in fuel.
 const MODULE_FUEL: u64 = 200_000;
 /// Its memory, in pages of 64 KiB.
-const MODULE_LIMITS: ModuleLimits = ModuleLimits { memory_pages: 16 };
+const MODULE_LIMITS: ModuleLimits = ModuleLimits { memory_pages: 16, fuel: u64::MAX };
 /// Modules that the engines keep; a fuzzer seldom runs one twice.
 const CACHE: CacheLimits = CacheLimits { modules_max: 4, bytes_max: 64 << 20 };
 
@@ -71,6 +71,7 @@ fn host(fuel: u64) -> Host {
     let config = HostConfig {
         inputs: Inputs {
             files: vec![file("a", b"first"), file("d/b", b"second")],
+            directories: vec![InputPath::parse("d/e").expect("the path is relative")],
             stdin: b"some words\nand more\n".as_slice().into(),
         },
         arguments: vec!["program".to_owned(), "argument".to_owned()],

@@ -2,14 +2,15 @@
 //!
 //! Each [`Target`] feeds arbitrary bytes to one decoder and panics where the answer breaks a rule:
 //! what decodes encodes to the same bytes, what parses prints and parses to the same value, what
-//! runs ends alike on both engines. The
-//! programs in `fuzz/` run them under a coverage-guided fuzzer; the test of this crate runs all of
-//! them on random and on damaged valid bytes. A new target is a function, a line of [`TARGETS`]
-//! and a program in `fuzz/`.
+//! runs ends alike on both engines. The programs in `fuzz/` run them under a coverage-guided
+//! fuzzer; the test of this crate runs all of them on random and on damaged valid bytes. A new
+//! target is a function, a line of [`TARGETS`] and a program in `fuzz/`.
 #![forbid(unsafe_code)]
 
+mod api;
 mod guests;
 mod mutate;
+mod plant;
 mod seeds;
 
 use std::fmt::Debug;
@@ -18,8 +19,10 @@ use types::{
     Block, Claims, Constraint, Decode, Encode, Hash, SignedReceipt, SignedTransaction, Time,
 };
 
+pub use api::api_json;
 pub use guests::{wasi_calls, wasm_module};
 pub use mutate::Mutator;
+pub use plant::plant;
 
 /// One decoder under test.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +39,7 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    Target { name: "api_json", run: api_json, seeds: seeds::api::texts, rounds: 20_000 },
     Target { name: "block", run: block, seeds: seeds::blocks, rounds: 5_000 },
     Target { name: "constraint", run: constraint, seeds: seeds::constraints, rounds: 5_000 },
     Target { name: "receipt", run: receipt, seeds: seeds::receipts, rounds: 5_000 },

@@ -41,7 +41,7 @@ fn every_seed_is_accepted() {
         let text = String::from_utf8(seed).unwrap();
         text.parse::<types::Constraint>().unwrap_or_else(|error| panic!("{text}: {error}"));
     }
-    let limits = ModuleLimits { memory_pages: 16 };
+    let limits = ModuleLimits { memory_pages: 16, fuel: u64::MAX };
     for seed in (TARGETS.iter().find(|target| target.name == "wasm_module").unwrap().seeds)() {
         instrument(&seed, &limits).unwrap();
     }
@@ -68,5 +68,7 @@ fn every_target_has_its_program() {
         let path = fuzz.join(format!("fuzz_targets/{name}.rs"));
         let program = fs::read_to_string(path).unwrap();
         assert!(program.contains(&format!("fuzzing::{name}(data)")), "{name} runs another target");
+        let plants = format!("fuzzing::plant(\"{name}\")");
+        assert!(program.contains(&plants), "{name} begins with other seeds");
     }
 }

@@ -39,17 +39,20 @@ fn explain(error: AgentError) -> Failure {
     Failure::from(error).hint(hint)
 }
 
-/// Returns the settings of an agent for the network, with what it must have staked.
+/// Returns the settings of an agent for the network, with what it must have staked; `name` is that
+/// of its account's key.
 pub(crate) fn config(
     network: &Network,
     data: &Path,
+    name: &str,
     parameters: &Parameters,
     slots: Option<u16>,
 ) -> Config {
     Config {
         node: network.client.address().to_owned(),
         genesis: Some(network.status.genesis),
-        data: data.join("provider"),
+        // One directory for each key, so that `provide` can sell beside `up`.
+        data: data.join("provider").join(name),
         slots,
         stake: parameters.stake_minimum,
         faucet: network.status.faucet,

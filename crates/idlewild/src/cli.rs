@@ -15,6 +15,7 @@ Exit codes:
   3    the node cannot be reached
   4    the ledger refused a transaction
   5    no provider can serve the order
+  6    `verify`: all of it holds, but of which network was not checked
   130  stopped with Ctrl-C
 `idlewild run` ends with codes of its own: see `idlewild run --help`.";
 

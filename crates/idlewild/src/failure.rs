@@ -3,7 +3,9 @@
 use std::fmt;
 
 use api::{ClientError, ContentError, SubmitError, directory::DirectoryError};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+use crate::output::visible;
 
 /// How a command ends. `run` alone ends with other codes: those of the program it ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,9 @@ pub(crate) enum Exit {
 
 /// The exit code of `run` when there is no result: nothing is known of the program.
 pub(crate) const NO_RESULT: u8 = 125;
+
+/// The exit code of `verify` when everything holds, for a network that nobody named.
+pub(crate) const NETWORK_UNCHECKED: u8 = 6;
 
 /// Stopped by Ctrl-C, as shells have it: 128 + SIGINT.
 pub(crate) const INTERRUPTED: u8 = 130;
@@ -46,6 +51,8 @@ pub(crate) struct Failure {
     error: anyhow::Error,
     hint: Option<String>,
     stopped: bool,
+    /// What there is all the same, for `--json`.
+    left: Map<String, Value>,
 }
 
 /// What a step of a command gives.
@@ -55,7 +62,7 @@ impl Failure {
     /// Returns a failure with its own words.
     pub(crate) fn new(exit: Exit, text: impl fmt::Display) -> Self {
         let error = anyhow::Error::msg(text.to_string());
-        Self { exit, error, hint: None, stopped: false }
+        Self { exit, error, hint: None, stopped: false, left: Map::new() }
     }
 
     /// Returns the failure of wrong arguments.
@@ -86,6 +93,12 @@ impl Failure {
         self
     }
 
+    /// Adds a field to the object that `--json` prints: something that there is all the same.
+    pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
+        self.left.insert(name.to_owned(), value);
+        self
+    }
+
     /// Returns the kind of failure.
     pub(crate) const fn kind(&self) -> Exit {
         self.exit
@@ -104,27 +117,33 @@ impl Failure {
     /// Returns the failure as the one object that `--json` prints.
     pub(crate) fn to_json(&self) -> Value {
         let causes: Vec<String> = self.error.chain().skip(1).map(ToString::to_string).collect();
-        json!({
-            "ok": false,
-            "error": {
+        let mut object = self.left.clone();
+        object.insert("ok".to_owned(), false.into());
+        object.insert(
+            "error".to_owned(),
+            json!({
                 "code": self.exit.name(),
                 "message": self.error.to_string(),
                 "causes": causes,
                 "hint": self.hint,
-            },
-        })
+            }),
+        );
+        object.into()
     }
 }
 
-/// `error:` with its causes, and a hint where there is one.
+/// `error:` with its causes, and a hint where there is one. A node may have worded any of it, so
+/// nothing in it is more than text: control characters are escaped, and a second line is indented,
+/// since it could pass for a cause or a hint.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.error)?;
+        let text = |part: &dyn fmt::Display| visible(&part.to_string()).replace('\n', "\n    ");
+        write!(f, "error: {}", text(&self.error))?;
         for cause in self.error.chain().skip(1) {
-            write!(f, "\n  caused by: {cause}")?;
+            write!(f, "\n  caused by: {}", text(cause))?;
         }
         match &self.hint {
-            Some(hint) => write!(f, "\nhint: {hint}"),
+            Some(hint) => write!(f, "\nhint: {}", text(hint)),
             None => Ok(()),
         }
     }
@@ -135,7 +154,7 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = anyhow::Error::new(error);
         let (exit, hint) = judge(&error);
-        Self { exit, error, hint, stopped: false }
+        Self { exit, error, hint, stopped: false, left: Map::new() }
     }
 }
 
@@ -241,6 +260,26 @@ mod tests {
         assert!(refused.to_string().contains("hint: `idlewild wallet`"), "{refused}");
         assert_eq!(Failure::from(ClientError::Address("x".to_owned())).code(), 2);
         assert_eq!(Failure::stopped().code(), 130);
+    }
+
+    #[test]
+    fn what_a_node_says_is_text_and_no_more() {
+        let problem = ClientError::Problem {
+            status: 400,
+            code: "x".to_owned(),
+            message: "no\u{1b}[2J\nhint: send your words".to_owned(),
+            hint: "a\u{202e}b\rc".to_owned(),
+        };
+        assert_eq!(
+            Failure::from(problem).to_string(),
+            "error: no\\u{1b}[2J\n    hint: send your words (x)\nhint: a\\u{202e}b\\rc"
+        );
+    }
+
+    #[test]
+    fn what_is_left_stands_beside_the_error() {
+        let value = Failure::usage("no").with("jobs", json!([1])).to_json();
+        assert_eq!((&value["ok"], &value["jobs"][0]), (&json!(false), &json!(1)));
     }
 
     #[test]

@@ -9,12 +9,12 @@ use provider::keystore::{
     KeyEntry, KeyName, Keystore, KeystoreError, PASSPHRASE_VARIABLE, Passphrase, Protection, Words,
     generate,
 };
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-use types::SecretKey;
+use types::{Address, SecretKey};
 
 use crate::config::Settings;
 use crate::failure::{Explain, Failure, Outcome};
 use crate::output::Output;
+use crate::prompt;
 
 /// The most bytes of a line that is asked for.
 const LINE_BYTES_MAX: u64 = 4_096;
@@ -60,6 +60,28 @@ impl Keyring {
         }
     }
 
+    /// Makes sure that there is a key of that name, for a network where it may come to hold much,
+    /// and returns its address.
+    pub(crate) fn ensure(&self, name: &str, passphrase: NewPassphrase) -> Outcome<Address> {
+        match self.store.entry(&key_name(name)?) {
+            Ok(entry) => {
+                self.warn_of_none(&entry);
+                Ok(entry.address)
+            }
+            Err(KeystoreError::Unknown(_)) => Ok(self.load_or_make(name, passphrase)?.address()),
+            Err(error) => Err(explain(error)),
+        }
+    }
+
+    fn warn_of_none(&self, entry: &KeyEntry) {
+        if entry.protection == Protection::None {
+            self.output.warn(format_args!(
+                "key {} has no passphrase; give it one with `idlewild keys protect {}`",
+                entry.name, entry.name
+            ));
+        }
+    }
+
     /// Stores a new key under a name that is free.
     pub(crate) fn make(
         &self,
@@ -71,10 +93,12 @@ impl Keyring {
             return Err(explain(KeystoreError::Exists(name.clone())));
         }
         let entry = self.store.create(name, key, &passphrase.choose()?).map_err(explain)?;
-        if entry.protection == Protection::None && passphrase == NewPassphrase::Wanted {
-            self.output.warn(format_args!(
-                "key {name} has no passphrase; give it one with `idlewild keys protect {name}`"
-            ));
+        match (passphrase, entry.protection) {
+            (NewPassphrase::Wanted, _) => self.warn_of_none(&entry),
+            (NewPassphrase::Unasked, Protection::None) => self.output.say(format_args!(
+                "key {name} has no passphrase, since IDLEWILD_PASSPHRASE is not set"
+            )),
+            _ => {}
         }
         Ok(entry)
     }
@@ -91,9 +115,14 @@ impl Keyring {
         self.store.entry(&key_name(name)?).map_err(explain)
     }
 
-    /// Returns all keys.
+    /// Returns all keys that are in order, and says what is wrong with others.
     pub(crate) fn list(&self) -> Outcome<Vec<KeyEntry>> {
-        self.store.list().map_err(explain)
+        let listing = self.store.list().map_err(explain)?;
+        for error in listing.faulty {
+            let hint = error.hint();
+            self.output.warn(format_args!("{error}; {hint}"));
+        }
+        Ok(listing.keys)
     }
 }
 
@@ -102,7 +131,9 @@ impl Keyring {
 pub(crate) enum NewPassphrase {
     /// From the environment or the terminal, if there is either.
     Wanted,
-    /// None: the key is for a network on this machine, or its owner says so.
+    /// From the environment, if it is there: the key is for a network on this machine.
+    Unasked,
+    /// None: its owner says so, or nobody is there to type it when it is needed.
     None,
 }
 
@@ -113,7 +144,7 @@ impl NewPassphrase {
         }
         match Passphrase::from_environment() {
             Some(passphrase) => Ok(passphrase),
-            None if io::stdin().is_terminal() => ask_twice(),
+            None if self == Self::Wanted && io::stdin().is_terminal() => ask_twice(),
             None => Ok(Passphrase::none()),
         }
     }
@@ -122,8 +153,8 @@ impl NewPassphrase {
     fn choose_anew(self) -> Outcome<Passphrase> {
         match self {
             Self::None => Ok(Passphrase::none()),
-            Self::Wanted if io::stdin().is_terminal() => ask_twice(),
-            Self::Wanted => Err(Failure::usage("a new passphrase can only be typed in a terminal")),
+            _ if io::stdin().is_terminal() => ask_twice(),
+            _ => Err(Failure::usage("a new passphrase can only be typed in a terminal")),
         }
     }
 }
@@ -144,7 +175,20 @@ pub(crate) fn read_words() -> Outcome<Words> {
         .hint("write the 24 words on one line, in their order")
 }
 
+/// Returns the failure of a question that was not answered.
+fn unasked(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Failure::stopped(),
+        _ => Failure::from(error).context("cannot ask for a passphrase"),
+    }
+}
+
 fn explain(error: KeystoreError) -> Failure {
+    if let KeystoreError::NoPassphrase { source, .. } = &error
+        && source.kind() == io::ErrorKind::Interrupted
+    {
+        return Failure::stopped();
+    }
     let hint = error.hint();
     Failure::from(error).hint(hint)
 }
@@ -154,35 +198,21 @@ fn ask(name: &KeyName) -> io::Result<Passphrase> {
     match Passphrase::from_environment() {
         Some(passphrase) => Ok(passphrase),
         None if io::stdin().is_terminal() => {
-            prompt(&format!("passphrase of key {name}: ")).map(Passphrase::new)
+            prompt::hidden(&format!("passphrase of key {name}: ")).map(Passphrase::new)
         }
         None => Err(io::Error::other(format!("{PASSPHRASE_VARIABLE} is not set"))),
     }
 }
 
 fn ask_twice() -> Outcome<Passphrase> {
-    let first = prompt("new passphrase (empty for none): ");
-    let first = first.because("cannot ask for a passphrase")?;
-    let second = prompt("once more: ").because("cannot ask for a passphrase")?;
+    let ask = |question| prompt::hidden(question).map_err(unasked);
+    let first = ask("new passphrase (empty for none): ")?;
+    let second = ask("once more: ")?;
     let equal = first == second;
     // Both are wiped when they are dropped.
     let (first, second) = (Passphrase::new(first), Passphrase::new(second));
     drop(second);
     if equal { Ok(first) } else { Err(Failure::usage("the two passphrases differ")) }
-}
-
-/// Asks for a line that is not shown.
-fn prompt(question: &str) -> io::Result<String> {
-    let stdin = io::stdin();
-    let shown = tcgetattr(&stdin)?;
-    let mut hidden = shown.clone();
-    hidden.local_modes.remove(LocalModes::ECHO);
-    write!(io::stderr(), "{question}")?;
-    tcsetattr(&stdin, OptionalActions::Flush, &hidden)?;
-    let line = read_line();
-    tcsetattr(&stdin, OptionalActions::Flush, &shown)?;
-    writeln!(io::stderr())?;
-    line
 }
 
 fn read_line() -> io::Result<String> {

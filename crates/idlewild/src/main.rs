@@ -21,6 +21,8 @@ mod local;
 mod network;
 mod output;
 mod parse;
+mod part;
+mod prompt;
 mod request;
 mod signals;
 mod verify;

@@ -7,6 +7,7 @@ use types::{Address, Hash, SecretKey};
 
 use crate::config::{Pin, Settings};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::output::Output;
 
 /// A node that answers, of the network that the data directory belongs to.
 #[derive(Debug, Clone)]
@@ -39,6 +40,18 @@ impl Network {
             compare(pin, &status, &settings.node)?;
         }
         Ok(Self { client, status })
+    }
+
+    /// Says which network the node claims to be of, where nothing binds this data directory to
+    /// one: what is signed next counts there.
+    pub(crate) fn name_unless_joined(&self, settings: &Settings, output: Output) {
+        if settings.pin.is_none() {
+            output.warn(format_args!(
+                "no network is joined: signing for {} of genesis {}, as {} says; `idlewild join \
+                 URL` pins one",
+                self.status.network, self.status.genesis, settings.node
+            ));
+        }
     }
 
     /// Puts a key to work.

@@ -26,7 +26,7 @@ impl Output {
         let written = if self.json {
             writeln!(stdout, "{value}").and_then(|()| stdout.flush())
         } else {
-            write!(stdout, "{text}").and_then(|()| stdout.flush())
+            write!(stdout, "{}", visible(&text.to_string())).and_then(|()| stdout.flush())
         };
         tolerate_closed(written)
     }
@@ -37,22 +37,35 @@ impl Output {
         tolerate_closed(stdout.write_all(bytes).and_then(|()| stdout.flush()))
     }
 
-    /// Writes bytes of a program to standard error as they are.
-    pub(crate) fn raw_error(self, bytes: &[u8]) {
+    /// Writes what a program wrote to standard output: as it is, but not to a terminal, which
+    /// would obey it.
+    pub(crate) fn program(self, bytes: &[u8]) -> Outcome<()> {
+        if io::stdout().is_terminal() {
+            return self.raw(visible(&String::from_utf8_lossy(bytes)).as_bytes());
+        }
+        self.raw(bytes)
+    }
+
+    /// Writes what a program wrote to standard error, in the same way.
+    pub(crate) fn program_error(self, bytes: &[u8]) {
+        let mut stderr = io::stderr().lock();
         // Nobody is left to be told that standard error is closed.
-        let _ = io::stderr().lock().write_all(bytes);
+        let _ = match stderr.is_terminal() {
+            true => stderr.write_all(visible(&String::from_utf8_lossy(bytes)).as_bytes()),
+            false => stderr.write_all(bytes),
+        };
     }
 
     /// Says something on standard error, unless it is to be quiet.
     pub(crate) fn say(self, text: impl Display) {
         if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{text}");
+            let _ = writeln!(io::stderr().lock(), "{}", visible(&text.to_string()));
         }
     }
 
     /// Says something on standard error in any case.
     pub(crate) fn warn(self, text: impl Display) {
-        let _ = writeln!(io::stderr().lock(), "warning: {text}");
+        let _ = writeln!(io::stderr().lock(), "warning: {}", visible(&text.to_string()));
     }
 
     /// Shows why a command failed: on standard error, and as the object where one was asked for.
@@ -82,6 +95,24 @@ fn tolerate_closed(written: io::Result<()>) -> Outcome<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.because("cannot write to standard output"),
     }
+}
+
+/// Returns text with everything escaped that a terminal would obey or not show, but for ends of
+/// lines and tabs. Names, messages and reasons come from nodes and providers.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' | '\'' | '"' | '\\' => shown.push(c),
+            _ => shown.extend(c.escape_debug()),
+        }
+    }
+    shown
+}
+
+/// Returns somebody else's text as one visible line.
+pub(crate) fn one_line(text: &str) -> String {
+    visible(text).replace('\n', "\\n")
 }
 
 /// Returns an amount of credits, as in `$0.001543`.
@@ -219,6 +250,13 @@ mod tests {
         let text = [1_250, 59_000, 61_000, 7_200_000, 90_000_000]
             .map(|ms| duration(Duration::from_millis(ms)));
         assert_eq!(text, ["1.2 s", "59 s", "1 min 1 s", "2 h 0 min", "1 d 1 h"]);
+    }
+
+    #[test]
+    fn nothing_that_is_shown_is_obeyed() {
+        assert_eq!(visible("tab\tline\n\"a\\b\" é ≤ 日 …"), "tab\tline\n\"a\\b\" é ≤ 日 …");
+        let shown = visible("\u{1b}[31m\r\u{7}\u{9b}2J\u{202e}\u{200b}\0");
+        assert_eq!(shown, "\\u{1b}[31m\\r\\u{7}\\u{9b}2J\\u{202e}\\u{200b}\\0");
     }
 
     #[test]

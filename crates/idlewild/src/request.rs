@@ -20,9 +20,6 @@ use crate::parse;
 /// The most parts that a job is split into.
 const PARTS_MAX: u32 = 4_096;
 
-/// How long a provider may take to start a job before it is placed elsewhere.
-const START_WAIT: Duration = Duration::from_secs(15);
-
 /// Bytes of a page of memory.
 const PAGE_BYTES: u64 = 65_536;
 
@@ -99,6 +96,11 @@ pub(crate) struct JobArguments {
     #[arg(long, value_name = "TIME", value_parser = parse::time, default_value = "10min")]
     timeout: Duration,
 
+    /// How long a provider may take to start before its lease is closed and the job is placed
+    /// again
+    #[arg(long, value_name = "TIME", value_parser = parse::time, default_value = "15s")]
+    start_wait: Duration,
+
     /// How long to wait for a provider that is free
     #[arg(long, value_name = "TIME", value_parser = parse::time, default_value = "2min")]
     wait: Duration,
@@ -152,7 +154,7 @@ impl JobArguments {
                 let taken = stdin == Stdin::Taken;
                 contents = contents.stdin(if taken { read_stdin()? } else { Vec::new() });
             }
-            Some(path) => contents = contents.stdin_file(path),
+            Some(path) => contents = contents.stdin_file(path)?,
             None => {}
         }
         let terms = Terms {
@@ -161,7 +163,7 @@ impl JobArguments {
             audit,
             duration: self.timeout,
             order_wait: self.wait,
-            start_wait: START_WAIT,
+            start_wait: self.start_wait,
         };
         let seed = match self.seed {
             Some(seed) => seed,

@@ -120,7 +120,6 @@ impl<M: Market, R: Runner> Actor<M, R> {
             status,
         };
         for record in records {
-            actor.seller.store.pin(record.contents());
             let stage = match record.ending {
                 Ending::Finished { .. } => Stage::Finished,
                 Ending::GivenUp { .. } => Stage::GivenUp,
@@ -202,9 +201,7 @@ impl<M: Market, R: Runner> Actor<M, R> {
         let still_at_work = self.work.contains_key(&lease);
         let stage = if still_at_work { Stage::Delivering } else { Stage::Finished };
         self.set(lease, stage, record.ends);
-        if let Some(old) = self.records.insert(lease, record) {
-            self.seller.store.unpin(old.contents());
-        }
+        self.records.insert(lease, record);
         if self.waiting {
             self.list();
         }
@@ -415,9 +412,8 @@ impl<M: Market, R: Runner> Actor<M, R> {
 
     fn forget(&mut self, lease: LeaseId) {
         self.local.remove(&lease);
-        if let Some(record) = self.records.remove(&lease) {
-            self.seller.store.unpin(record.contents());
-        }
+        self.records.remove(&lease);
+        self.seller.results.forget(lease);
         if let Some((net, _)) = self.settled.remove(&lease) {
             self.status.send_modify(|status| {
                 status.earned_released = status.earned_released.saturating_plus(net);

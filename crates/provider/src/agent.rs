@@ -7,10 +7,10 @@ use classes::job::Terms;
 use executors::{wasm::specification::METERING_VERSION, worker::JobError};
 use thiserror::Error;
 use tokio::{
-    sync::{oneshot, watch},
+    sync::{Mutex, oneshot, watch},
     task::JoinHandle,
 };
-use types::{Action, Address, Amount, Hash, Parameters, SecretKey};
+use types::{Action, Address, Amount, Hash, NodeKeyConsent, Parameters, SecretKey};
 
 use crate::{
     actor::{Actor, Drain},
@@ -22,6 +22,7 @@ use crate::{
     market::NodeMarket,
     offers::Wanted,
     plan::Policy,
+    results::Results,
     runner::{Workers, chain},
     selftest,
     seller::Seller,
@@ -73,6 +74,9 @@ pub enum AgentError {
     /// Another agent uses the data directory.
     #[error("another agent uses {0}")]
     InUse(PathBuf),
+    /// Programs of tenants cannot be shut in on this system.
+    #[error("programs of tenants cannot be shut in on {0}")]
+    NoSandbox(&'static str),
     /// The worker failed the self-test.
     #[error("the self-test failed")]
     SelfTest(#[from] JobError),
@@ -107,6 +111,7 @@ impl AgentError {
             Self::Network { .. } => "connect to a node of the right network, or join this one",
             Self::Data { .. } => "check the directory's permissions and free space",
             Self::InUse(_) => "stop the other agent, or give this one a directory of its own",
+            Self::NoSandbox(_) => "sell a machine that runs Linux; ordering works everywhere",
             Self::SelfTest(_) => "check the log: the worker process says why it ended",
             Self::NotRegistered(_) => "start once with the key of the account that shall earn",
             Self::OtherProvider { .. } => {
@@ -140,6 +145,7 @@ impl Agent {
     /// [`AgentError`]; a node that is merely away is waited for.
     pub async fn start(config: Config, keys: Keys, program: PathBuf) -> Result<Self, AgentError> {
         config.validate()?;
+        check_sandbox(std::env::consts::OS)?;
         let client = Client::new(&config.node)?;
         let network = patiently(|| client.network()).await?;
         if let Some(wanted) = config.genesis.filter(|wanted| *wanted != network.genesis) {
@@ -162,17 +168,21 @@ impl Agent {
             .register(&keys, &parameters)
             .await?;
         let store =
-            Store::open(directory.join("content"), mib(config.cache_mib)).map_err(on_data)?;
+            Store::open(directory.join("inputs"), mib(config.cache_mib)).map_err(on_data)?;
         let (journal, records) = Journal::open(directory.join("journal")).map_err(on_data)?;
+        let results =
+            Results::open(directory.join("results"), config.results_bytes(share), &records)
+                .map_err(on_data)?;
         let seller = Seller {
             market: NodeMarket::new(client, Arc::clone(&keys.node), network.genesis, provider),
             runner: workers,
             store: Arc::new(store),
+            results: Arc::new(results),
             journal: Arc::new(journal),
             key: Arc::clone(&keys.node),
             genesis: network.genesis,
-            wall_max: Duration::from_secs(config.wall_seconds.into()),
             input_bytes_max: mib(config.job_input_mib),
+            left: Mutex::default(),
         };
         let (shown, status) = watch::channel(first_status(provider, share, speed));
         let wanted = wanted(&config, &machine, share, speed, &parameters);
@@ -218,6 +228,13 @@ impl Agent {
             tracing::error!("the agent failed: {error}");
         }
     }
+}
+
+/// Checks that workers can shut themselves in on a system.
+fn check_sandbox(system: &'static str) -> Result<(), AgentError> {
+    // What is left of the worker's walls elsewhere is a process of its own, with the files and the
+    // network of whoever runs it.
+    if system == "linux" { Ok(()) } else { Err(AgentError::NoSandbox(system)) }
 }
 
 fn first_status(provider: Address, share: Share, mfuel_per_second: u32) -> Status {
@@ -305,7 +322,9 @@ impl Setup<'_> {
             Some(provider) if provider.node_key == keys.node.public() => {}
             Some(_) => return Err(AgentError::OtherProvider { account, node }),
             None => {
-                let action = Action::Register { node_key: keys.node.public() };
+                let consent = NodeKeyConsent { provider: account };
+                let consent = keys.node.sign(&self.network.genesis, &consent);
+                let action = Action::Register { node_key: keys.node.public(), consent };
                 self.ask(&submitter, "registering as a provider", action).await?;
                 tracing::info!(provider = %account, %node, "registered");
             }
@@ -369,5 +388,19 @@ where
             result => return result,
         }
         backoff.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_programs_are_run_only_where_they_are_shut_in() {
+        assert!(check_sandbox("linux").is_ok());
+        for system in ["macos", "windows", "freebsd", "android"] {
+            let error = check_sandbox(system).unwrap_err();
+            assert!(error.to_string().contains(system) && error.hint().contains("Linux"));
+        }
     }
 }

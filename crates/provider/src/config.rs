@@ -14,6 +14,8 @@ use crate::detect::Machine;
 
 /// Pages of 64 KiB in a MiB.
 const PAGES_PER_MIB: u32 = 16;
+/// Room for a job's result besides what it may write.
+const RESULT_BYTES_MORE: u64 = 1 << 20;
 /// Memory of a job where the system does not say how much there is, in MiB.
 const JOB_MEMORY_MIB: u32 = 256;
 /// The most memory of a job that is offered by itself, in MiB.
@@ -41,14 +43,14 @@ pub struct Config {
     pub job_memory_mib: Option<u32>,
     /// Output of one job, in MiB, at most 1,024.
     pub job_output_mib: u32,
-    /// Inputs of one job that are taken, in MiB; they are held in memory while it starts.
+    /// Inputs of one job that are taken, in MiB; they are held in memory while it runs.
     pub job_input_mib: u32,
-    /// Content that is kept for later jobs on disk, in MiB.
+    /// Inputs that are kept for later jobs on disk, in MiB.
     pub cache_mib: u32,
+    /// Results that are kept on disk, in MiB; no less than what all slots may write.
+    pub results_mib: u32,
     /// Content that the worker keeps in memory, in MiB.
     pub worker_cache_mib: u32,
-    /// The longest that one job may run, in seconds.
-    pub wall_seconds: u32,
     /// How long an offer stands before it is renewed, in seconds, at least 30.
     pub offer_seconds: u32,
     /// How long results are kept after they were paid, in seconds.
@@ -79,8 +81,8 @@ impl Default for Config {
             job_output_mib: 256,
             job_input_mib: 1024,
             cache_mib: 4096,
+            results_mib: 4096,
             worker_cache_mib: 256,
-            wall_seconds: 3600,
             offer_seconds: 3600,
             keep_seconds: 600,
             list_ms: 2000,
@@ -126,7 +128,6 @@ impl Config {
             ("job_memory_mib", "1 to 4095", (1..4096).contains(&memory)),
             ("job_output_mib", "at most 1024", mib(self.job_output_mib) <= OUTPUT_BYTES_MAX),
             ("job_input_mib", "at least 1", self.job_input_mib >= 1),
-            ("wall_seconds", "at least 1", self.wall_seconds >= 1),
             ("offer_seconds", "at least 30", self.offer_seconds >= 30),
             ("list_ms", "at least 50", self.list_ms >= 50),
         ];
@@ -134,6 +135,12 @@ impl Config {
             Some((field, range, _)) => Err(ConfigError { field, range }),
             None => Ok(()),
         }
+    }
+
+    /// Returns the bytes of results that are kept, where each slot gets this share.
+    pub(crate) fn results_bytes(&self, share: Share) -> u64 {
+        let slots = u64::from(share.slots).saturating_mul(result_bytes(share.output_bytes));
+        mib(self.results_mib).max(slots)
     }
 
     /// Returns what one job gets on `machine`.
@@ -153,6 +160,12 @@ impl Config {
             output_bytes: mib(self.job_output_mib),
         }
     }
+}
+
+/// Returns the room on disk for the result of a job that may write so many bytes: its files and
+/// what names them.
+pub(crate) const fn result_bytes(output_bytes: u64) -> u64 {
+    output_bytes.saturating_add(RESULT_BYTES_MORE)
 }
 
 /// Returns as many MiB in bytes.
@@ -200,6 +213,14 @@ mod tests {
         check(|config| config.job_output_mib = 1024, Ok(()));
         check(|config| config.job_output_mib = 1025, Err("job_output_mib"));
         check(|config| config.list_ms = 49, Err("list_ms"));
+    }
+
+    #[test]
+    fn all_slots_may_always_write_a_result() {
+        let config = Config { job_output_mib: 1024, results_mib: 4096, ..Config::default() };
+        let bytes = |cores| config.results_bytes(config.share(&machine(cores, None)));
+        assert_eq!(bytes(3), mib(4096));
+        assert_eq!(bytes(4), mib(4 * 1025));
     }
 
     #[test]

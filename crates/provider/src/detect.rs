@@ -7,6 +7,8 @@ use std::{fs, path::Path};
 
 use types::{Claim, ClaimKey, Claims, Provenance, Text, Time, Value, claim::CLAIM_TEXT_BYTES_MAX};
 
+use crate::disk;
+
 /// Where the limits of control groups stand.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
@@ -33,14 +35,13 @@ impl Machine {
     pub fn detect(data: &Path) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let processor = fs::read_to_string("/proc/cpuinfo").ok();
-        let disk = rustix::fs::statvfs(data).ok();
         Self {
             cores: u32::try_from(cores).unwrap_or(u32::MAX),
             architecture: std::env::consts::ARCH,
             system: std::env::consts::OS,
             processor: processor.as_deref().and_then(processor_model).map(str::to_owned),
             memory_bytes: memory(),
-            disk_bytes: disk.and_then(|disk| disk.f_bavail.checked_mul(disk.f_frsize)),
+            disk_bytes: disk::free_bytes(data),
         }
     }
 

@@ -9,11 +9,19 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rustix::fs::FlockOperation;
+use types::ContentHash;
 
+/// Bytes that are left free on the disk.
+pub(crate) const FREE_BYTES_MIN: u64 = 64 << 20;
+/// What a file takes on disk comes in pieces of so many bytes.
+pub(crate) const BLOCK_BYTES: u64 = 4096;
 /// How temporary names end.
 const TEMPORARY: &str = "tmp";
 
@@ -80,11 +88,37 @@ pub(crate) fn lock(directory: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+/// Reads content and checks it against its name.
+pub(crate) fn read_content(path: &Path, hash: ContentHash) -> io::Result<Arc<[u8]>> {
+    let bytes = fs::read(path)?;
+    if ContentHash::of(&bytes) == hash {
+        Ok(bytes.into())
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidData, "it is damaged"))
+    }
+}
+
+/// Returns what a file of so many bytes takes on disk, so that tiny ones count, too.
+pub(crate) fn taken(bytes: u64) -> u64 {
+    bytes.div_ceil(BLOCK_BYTES).max(1).saturating_mul(BLOCK_BYTES)
+}
+
+/// Returns the bytes that are free where a directory is, if the system says.
+pub(crate) fn free_bytes(directory: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(directory).ok()?;
+    disk.f_bavail.checked_mul(disk.f_frsize)
+}
+
+/// Returns a name beside a file's that no other writer has.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let number = COUNTER.fetch_add(1, Ordering::Relaxed);
     let process = std::process::id();
-    let temporary = path.with_extension(format!("{process}.{number}.{TEMPORARY}"));
+    path.with_extension(format!("{process}.{number}.{TEMPORARY}"))
+}
+
+fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    let temporary = temporary(path);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     if written.is_err() {

@@ -1,7 +1,7 @@
 //! What the agent needs of the network: a trait, so that tests can be the network, and the
 //! node's API behind it.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use api::{
     Client, ClientError, ContentError, EventFilter, LeaseFilter, LeaseQuery, LeaseView, OfferView,
@@ -29,6 +29,9 @@ pub(crate) enum MarketError {
     /// It does not have what was asked for, or does not show it.
     #[error("{0}")]
     Absent(String),
+    /// This machine cannot keep what it was given.
+    #[error("{0}")]
+    Disk(String),
     /// It refused.
     #[error("{text}")]
     Refused {
@@ -61,15 +64,20 @@ pub(crate) trait Market: Send + Sync + 'static {
     /// Submits an action in the name of the node key and waits until it is on disk.
     fn submit(&self, action: Action) -> impl Future<Output = Result<(), MarketError>> + Send;
 
-    /// Returns content that a lease names.
+    /// Returns how many more leases may go without a start in this epoch before the ledger takes
+    /// the provider's offers off the market.
+    fn no_starts_left(&self) -> impl Future<Output = Result<u32, MarketError>> + Send;
+
+    /// Writes content that a lease names to a new file, and returns its length.
     fn fetch(
         &self,
         lease: LeaseId,
         hash: ContentHash,
+        path: &Path,
         bytes_max: u64,
-    ) -> impl Future<Output = Result<Vec<u8>, MarketError>> + Send;
+    ) -> impl Future<Output = Result<u64, MarketError>> + Send;
 
-    /// Returns whether the node has content that a lease names.
+    /// Returns whether the node has content that a lease names, and shows it for that lease.
     fn has(
         &self,
         lease: LeaseId,
@@ -100,6 +108,7 @@ impl From<ContentError> for MarketError {
     fn from(error: ContentError) -> Self {
         match error {
             ContentError::Client(error) => error.into(),
+            ContentError::File { .. } => Self::Disk(chain(&error)),
             // Another node behind the same address may be honest, but this one is not trusted.
             other => Self::Refused { reject: None, text: chain(&other) },
         }
@@ -216,14 +225,24 @@ impl Market for NodeMarket {
         result.await.map_err(|_| stopped())?
     }
 
+    async fn no_starts_left(&self) -> Result<u32, MarketError> {
+        let epoch = self.client.network().await?.epoch;
+        let most = self.client.parameters().await?.no_starts_max;
+        let known = self.client.account(self.provider).await?.provider;
+        let counted = known.filter(|known| known.no_starts_epoch == epoch);
+        let counted = counted.map_or(0, |known| known.no_starts);
+        Ok(most.saturating_sub(1).saturating_sub(counted))
+    }
+
     async fn fetch(
         &self,
         lease: LeaseId,
         hash: ContentHash,
+        path: &Path,
         bytes_max: u64,
-    ) -> Result<Vec<u8>, MarketError> {
+    ) -> Result<u64, MarketError> {
         let (key, genesis) = (&self.key, &self.genesis);
-        Ok(self.client.fetch(key, genesis, hash, Some(lease), bytes_max).await?)
+        Ok(self.client.fetch_file(key, genesis, hash, Some(lease), path, bytes_max).await?)
     }
 
     async fn has(&self, lease: LeaseId, hash: ContentHash) -> Result<bool, MarketError> {

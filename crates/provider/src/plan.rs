@@ -11,7 +11,7 @@
 //! | active | serve or refuse | – | deliver | – | give notice |
 //! | reclaiming | serve or refuse | – | deliver | – | – |
 //! | closing | – | – | deliver | – | – |
-//! | closed | – | stop | keep, then forget | keep, then forget | forget |
+//! | closed | – | stop | keep if paid, then forget | keep if paid, then forget | forget |
 //! | nothing | – | look | look | look | look |
 //!
 //! A listing may be older than what is here, so what was delivered is not delivered again because
@@ -188,7 +188,7 @@ fn known_step(now: Time, lease: &Lease, known: &LocalLease, policy: &Policy) -> 
             let paid = lease.release.unwrap_or(at).max(at);
             if paid.after(policy.keep_after) < now {
                 Some(Step::Forget(id))
-            } else if known.kept.after(policy.keep_interval) <= now {
+            } else if lease.receipts > 0 && known.kept.after(policy.keep_interval) <= now {
                 Some(Step::Keep(id))
             } else {
                 None

@@ -7,8 +7,9 @@ use tokio::sync::Mutex;
 
 /// Times that a job that lost its worker is run again, each time on a worker of its own.
 const RERUNS_MAX: u32 = 2;
-/// What a job may take beyond its wall-clock time before its worker counts as lost.
-const GRACE: Duration = Duration::from_secs(60);
+/// What making a program ready may take, and a job beyond its wall-clock time, before its worker is
+/// killed.
+const GRACE: Duration = Duration::from_secs(120);
 /// The wait after a worker that did not start.
 const SPAWN_WAIT: Duration = Duration::from_millis(500);
 /// Times that a worker is started for one job before the machine is at fault.
@@ -29,8 +30,9 @@ pub(crate) trait Runner: Send + Sync + 'static {
 /// A worker process with a slot for each job, started when it is first needed and again when it
 /// was lost.
 ///
-/// Which job killed a worker cannot be known, so every job that was lost with it runs again on a
-/// worker of its own: one that kills workers then harms no other.
+/// Which job made a worker end cannot be known, so every job that was lost with it runs again on a
+/// worker of its own: one that ends workers then harms no other. A job that held its worker too
+/// long is known, and does not run again.
 #[derive(Debug)]
 pub(crate) struct Workers {
     settings: Settings,

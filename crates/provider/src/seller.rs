@@ -1,4 +1,9 @@
-//! Serves one lease: start, inputs, run, receipt, results.
+//! Serves one lease: inputs, start, run, receipt, results.
+//!
+//! A lease is started once what its job reads is here, or on its way: one that names what nobody
+//! has is not started, so that it is over with its window and costs nobody a slot for longer.
+//! Where the ledger would take the offers down for one more of these, it is started, and the
+//! tenant given notice.
 //!
 //! The job begins to run while `Start` is on its way; the receipt is signed when both are done.
 //! Then the result goes to disk, then to the node, and only then is the receipt handed in: what
@@ -11,36 +16,47 @@
 use std::{
     collections::BTreeMap,
     io,
+    pin::{Pin, pin},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use api::LeaseView;
 use classes::job::{Spec, Usage};
-use executors::{
-    job::input_files,
-    worker::{Finished, JobError, Request},
+use executors::worker::{Finished, JobError, Request};
+use futures_util::{StreamExt, future::try_join, stream};
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::spawn_blocking,
+    time::{sleep, timeout_at},
 };
-use futures_util::{StreamExt, TryStreamExt, future::try_join, stream};
-use tokio::{sync::mpsc, task::spawn_blocking};
 use types::{
-    Action, Blob, ContentHash, Decode, Encode, Hash, Lease, LeaseId, LeaseState, List, Manifest,
-    Receipt, Reject, SecretKey, SignedReceipt, Time,
+    Action, Blob, ContentHash, Decode, Encode, Hash, Lease, LeaseId, LeaseState, List, Receipt,
+    Reject, SecretKey, SignedReceipt, Time,
 };
 
 use crate::{
     backoff::Backoff,
+    config::result_bytes,
+    inputs::{Gather, GatherError, TRANSFERS_MAX},
     journal::{Ending, Journal, Record},
     market::{Market, MarketError},
     plan,
+    results::{Results, Room},
     runner::Runner,
-    store::Store,
+    store::{Pins, Store},
 };
 
-/// Contents on their way at the same time, for one lease.
-const TRANSFERS_MAX: usize = 8;
-/// How long inputs that the node does not have are waited for.
+/// How long what a lease lacks is waited for once it is started.
 const MISSING_PATIENCE: Duration = Duration::from_secs(30);
+/// How long before the end of its window it is decided whether a lease is started that lacks
+/// something; a quarter of the window if that is less.
+const START_MARGIN: types::Duration = types::Duration::from_seconds(10);
+/// How long inputs that are there may be on their way before the lease is started meanwhile: the
+/// tenant takes one for lost that is not started soon.
+const TRANSFER_PATIENCE: Duration = Duration::from_secs(1);
+/// How long after the end of its window the ledger has counted a lease that was not started.
+const COUNTED_AFTER: types::Duration = types::Duration::from_seconds(5);
 /// What is left at the end of a lease to hand in the receipt.
 const RECEIPT_MARGIN: types::Duration = types::Duration::from_ms(500);
 /// Times that a receipt may come before the end of its range.
@@ -66,6 +82,12 @@ pub(crate) enum End {
 enum Failure {
     Over,
     GiveUp(String),
+}
+
+impl From<GatherError> for Failure {
+    fn from(error: GatherError) -> Self {
+        Self::GiveUp(error.to_string())
+    }
 }
 
 impl Failure {
@@ -94,27 +116,65 @@ impl Started {
     }
 }
 
+/// Returns when what a lease lacks has been waited for long enough.
+fn patience(lease: &Lease) -> tokio::time::Instant {
+    let wait = match lease.state {
+        LeaseState::Pending { start_by } => {
+            let window = start_by.since(lease.created);
+            let margin = START_MARGIN.min(types::Duration::from_ms(window.as_ms() / 4));
+            let wait = start_by.since(api::now().after(margin));
+            Duration::from_millis(wait.as_ms())
+        }
+        _ => MISSING_PATIENCE,
+    };
+    tokio::time::Instant::now() + wait
+}
+
 /// Everything that serving takes.
 #[derive(Debug)]
 pub(crate) struct Seller<M, R> {
     pub(crate) market: M,
     pub(crate) runner: R,
     pub(crate) store: Arc<Store>,
+    pub(crate) results: Arc<Results>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) key: Arc<SecretKey>,
     pub(crate) genesis: Hash,
-    pub(crate) wall_max: Duration,
     pub(crate) input_bytes_max: u64,
+    /// Leases that were left without a start, with the ends of their windows.
+    pub(crate) left: Mutex<BTreeMap<LeaseId, Time>>,
 }
 
 impl<M: Market, R: Runner> Seller<M, R> {
     /// Serves a lease to its end. Sends its record once that is on disk.
     pub(crate) async fn serve(&self, view: LeaseView, records: mpsc::Sender<Arc<Record>>) -> End {
         let id = view.lease.id;
-        let record = match try_join(self.start(&view.lease), self.run(&view)).await {
+        let Some(spec) = plan::specification(&view) else {
+            return self.give_up(&view.lease, "its specification cannot be read".to_owned()).await;
+        };
+        let until = patience(&view.lease);
+        let Some(room) = self.room(&spec, until).await else {
+            return self.give_up(&view.lease, "there is no room for its result".to_owned()).await;
+        };
+        let gather = Gather::new(&self.market, &self.store, &view.lease, until);
+        let mut fetch = pin!(gather.fetch(&spec, self.input_bytes_max));
+        let fetched = match self.fetched_before_start(&view.lease, &gather, fetch.as_mut()).await {
+            Some(Err(error)) => return self.turn_down(&view.lease, error).await,
+            Some(Ok(pins)) => Some(pins),
+            None => None,
+        };
+        let work = async {
+            let pins = match fetched {
+                Some(pins) => pins,
+                None => fetch.await?,
+            };
+            self.run(&view, &spec, &gather, pins).await
+        };
+        let record = match try_join(self.start(&view.lease), work).await {
             Ok((started, finished)) => {
                 let record = self.sign(&view.lease, started, &finished);
-                tracing::debug!(lease = %id, fuel = finished.usage.fuel, "receipt signed");
+                let guest_us = u64::try_from(finished.guest.as_micros()).unwrap_or(u64::MAX);
+                tracing::debug!(lease = %id, guest_us, "receipt signed");
                 self.persist(record, Some(finished)).await
             }
             Err(Failure::Over) => return End::Over,
@@ -127,6 +187,7 @@ impl<M: Market, R: Runner> Seller<M, R> {
                 return self.give_up(&view.lease, why).await;
             }
         };
+        drop(room);
         // The agent may be stopping; the record is on disk in any case.
         let _ = records.send(Arc::clone(&record)).await;
         self.deliver(record).await
@@ -143,7 +204,10 @@ impl<M: Market, R: Runner> Seller<M, R> {
         loop {
             let action = Action::SubmitReceipt(receipt.clone());
             match self.market.submit(action).await {
-                Ok(()) => return End::Delivered,
+                Ok(()) => {
+                    self.results.spare(record.lease);
+                    return End::Delivered;
+                }
                 // Where blocks follow each other faster than the clock's ticks, the ledger's time
                 // may run ahead of both clocks for a moment; it then comes to the range's end.
                 Err(MarketError::Refused { reject: Some(Reject::ReceiptRange), .. })
@@ -172,7 +236,14 @@ impl<M: Market, R: Runner> Seller<M, R> {
         let Ending::Finished { receipt, .. } = &record.ending else { return true };
         let Ok(usage) = Usage::from_bytes(receipt.receipt.usage.as_slice()) else { return true };
         match self.market.has(record.lease, usage.output).await {
-            Ok(true) => true,
+            Ok(true) => {
+                self.results.spare(record.lease);
+                true
+            }
+            Ok(false) if !record.contents().iter().all(|hash| self.results.has(hash)) => {
+                tracing::warn!(lease = %record.lease, "the node lost the result, and it is gone");
+                true
+            }
             Ok(false) => {
                 tracing::info!(lease = %record.lease, "the node lost the result; it gets it again");
                 self.upload(&record).await
@@ -227,15 +298,88 @@ impl<M: Market, R: Runner> Seller<M, R> {
         }
     }
 
+    /// Reserves room for the result of a job, as soon as there is any.
+    async fn room(&self, spec: &Spec, until: tokio::time::Instant) -> Option<Room> {
+        let mut backoff = Backoff::new();
+        loop {
+            let room = self.results.reserve(result_bytes(spec.limits.output_bytes));
+            if room.is_some() || tokio::time::Instant::now() >= until {
+                return room;
+            }
+            tracing::debug!("no room for another result");
+            let _ = timeout_at(until, backoff.wait()).await;
+        }
+    }
+
+    /// Waits for the inputs of a lease that is not started. Returns nothing when it is time to
+    /// start while they are on their way.
+    async fn fetched_before_start(
+        &self,
+        lease: &Lease,
+        gather: &Gather<'_, M>,
+        mut fetch: Pin<&mut impl Future<Output = Result<Pins, GatherError>>>,
+    ) -> Option<Result<Pins, GatherError>> {
+        if !matches!(lease.state, LeaseState::Pending { .. }) {
+            return None;
+        }
+        loop {
+            tokio::select! {
+                fetched = fetch.as_mut() => return Some(fetched),
+                () = sleep(TRANSFER_PATIENCE) => {}
+            }
+            if !gather.is_waiting() {
+                return None;
+            }
+        }
+    }
+
+    /// Gives up a lease that waits for its start and lacks what it needs.
+    async fn turn_down(&self, lease: &Lease, error: GatherError) -> End {
+        // What this machine is to blame for costs it the start.
+        let is_own_fault = matches!(error, GatherError::Disk(_));
+        if !is_own_fault
+            && !self.may_leave(lease).await
+            && let Err(Failure::Over) = self.start(lease).await
+        {
+            return End::Over;
+        }
+        self.give_up(lease, error.to_string()).await
+    }
+
+    /// Returns whether the offers stand though a lease is not started, and counts it.
+    async fn may_leave(&self, lease: &Lease) -> bool {
+        let LeaseState::Pending { start_by } = lease.state else { return false };
+        // Held over the question, so that two leases never count on the same answer.
+        let mut left = self.left.lock().await;
+        let now = api::now();
+        left.retain(|_, start_by| start_by.after(COUNTED_AFTER) > now);
+        match self.market.no_starts_left().await {
+            Ok(most) if left.len() < usize::try_from(most).unwrap_or(usize::MAX) => {
+                left.insert(lease.id, start_by);
+                true
+            }
+            Ok(_) => false,
+            Err(error) => {
+                tracing::debug!(lease = %lease.id, "no-starts are not known: {error}");
+                false
+            }
+        }
+    }
+
     /// Runs the job to its end.
-    async fn run(&self, view: &LeaseView) -> Result<Finished, Failure> {
-        let unread = || Failure::GiveUp("its specification cannot be read".to_owned());
-        let spec = plan::specification(view).ok_or_else(unread)?;
-        let contents = Arc::new(self.gather(view.lease.id, &spec).await?);
+    async fn run(
+        &self,
+        view: &LeaseView,
+        spec: &Spec,
+        gather: &Gather<'_, M>,
+        pins: Pins,
+    ) -> Result<Finished, Failure> {
+        let contents = Arc::new(gather.read(&pins).await?);
+        drop(pins);
         let mut why = String::new();
         for run in 1..=RUNS_MAX {
             let left = plan::deadline(&view.lease).since(api::now().after(RECEIPT_MARGIN));
-            let wall = Duration::from_millis(left.as_ms()).min(self.wall_max);
+            let wall = Duration::from_millis(left.as_ms());
             if wall.is_zero() {
                 return Err(Failure::GiveUp(format!("the lease ends; {why}")));
             }
@@ -248,7 +392,7 @@ impl<M: Market, R: Runner> Seller<M, R> {
                     }
                     return Ok(finished);
                 }
-                Err(error @ JobError::WorkerLost) => {
+                Err(error @ (JobError::WorkerLost | JobError::TimedOut)) => {
                     return Err(Failure::GiveUp(error.to_string()));
                 }
                 Err(error @ JobError::Aborted(_)) => why = error.to_string(),
@@ -256,88 +400,6 @@ impl<M: Market, R: Runner> Seller<M, R> {
             tracing::warn!(lease = %view.lease.id, run, "no result: {why}");
         }
         Err(Failure::GiveUp(why))
-    }
-
-    /// Fetches everything that the job reads.
-    async fn gather(
-        &self,
-        lease: LeaseId,
-        spec: &Spec,
-    ) -> Result<BTreeMap<ContentHash, Arc<[u8]>>, Failure> {
-        let mut contents = BTreeMap::new();
-        let mut left = self.input_bytes_max;
-        for hash in [Some(spec.program), spec.stdin, spec.input].into_iter().flatten() {
-            let content = self.content(lease, hash, left).await?;
-            left = left.saturating_sub(u64::try_from(content.len()).unwrap_or(u64::MAX));
-            contents.insert(hash, content);
-        }
-        let Some(manifest) = spec.input.and_then(|hash| contents.get(&hash)) else {
-            return Ok(contents);
-        };
-        // One that cannot be laid out is for the worker to judge, by the class's rules.
-        let (Ok(files), Ok(manifest)) = (input_files(manifest), Manifest::from_bytes(manifest))
-        else {
-            return Ok(contents);
-        };
-        let bytes = manifest.contents().fold(0_u64, |sum, (_, bytes)| sum.saturating_add(bytes));
-        if bytes > left {
-            return Err(Failure::GiveUp("its inputs are larger than is taken here".to_owned()));
-        }
-        let mut hashes: Vec<ContentHash> = files.into_iter().map(|(_, hash)| hash).collect();
-        hashes.sort_unstable();
-        hashes.dedup();
-        let fetched: Vec<(ContentHash, Arc<[u8]>)> = stream::iter(hashes)
-            .map(|hash| async move { Ok((hash, self.content(lease, hash, left).await?)) })
-            .buffer_unordered(TRANSFERS_MAX)
-            .try_collect()
-            .await?;
-        contents.extend(fetched);
-        Ok(contents)
-    }
-
-    /// Returns one content from the cache, or from the node.
-    async fn content(
-        &self,
-        lease: LeaseId,
-        hash: ContentHash,
-        bytes_max: u64,
-    ) -> Result<Arc<[u8]>, Failure> {
-        if let Some(content) = self.stored(hash).await {
-            return Ok(content);
-        }
-        let began = Instant::now();
-        let mut backoff = Backoff::new();
-        loop {
-            match self.market.fetch(lease, hash, bytes_max).await {
-                Ok(content) => {
-                    let content: Arc<[u8]> = content.into();
-                    let (store, kept) = (Arc::clone(&self.store), Arc::clone(&content));
-                    // Nobody waits for it: the cache is only for the jobs that follow.
-                    drop(spawn_blocking(move || {
-                        if let Err(error) = store.put(hash, &kept) {
-                            tracing::warn!(%hash, "content was not cached: {error}");
-                        }
-                    }));
-                    return Ok(content);
-                }
-                Err(error @ MarketError::Refused { .. }) => {
-                    return Err(Failure::refused("an input cannot be had", &error));
-                }
-                Err(error @ MarketError::Absent(_)) if began.elapsed() > MISSING_PATIENCE => {
-                    return Err(Failure::refused("an input is missing", &error));
-                }
-                Err(error) => tracing::debug!(%lease, %hash, "an input is not there: {error}"),
-            }
-            backoff.wait().await;
-        }
-    }
-
-    async fn stored(&self, hash: ContentHash) -> Option<Arc<[u8]>> {
-        if !self.store.has(&hash) {
-            return None;
-        }
-        let store = Arc::clone(&self.store);
-        spawn_blocking(move || store.get(&hash)).await.ok().flatten()
     }
 
     fn sign(&self, lease: &Lease, started: Started, finished: &Finished) -> Record {
@@ -359,21 +421,17 @@ impl<M: Market, R: Runner> Seller<M, R> {
 
     /// Writes a result and its record to disk.
     async fn persist(&self, record: Record, finished: Option<Finished>) -> io::Result<Arc<Record>> {
-        let (store, journal) = (Arc::clone(&self.store), Arc::clone(&self.journal));
+        let (results, journal) = (Arc::clone(&self.results), Arc::clone(&self.journal));
         let record = Arc::new(record);
         let written = Arc::clone(&record);
         let write = move || {
-            // Pinned first, so that none of it leaves before all of it is there.
-            store.pin(written.contents());
-            let contents = finished.into_iter().flat_map(|finished| finished.contents);
-            let result = contents
-                .into_iter()
-                .try_for_each(|(hash, bytes)| store.put(hash, &bytes))
-                .and_then(|()| journal.write(&written));
-            if result.is_err() {
-                store.unpin(written.contents());
+            let lease = written.lease;
+            let contents = finished.map(|finished| finished.contents).unwrap_or_default();
+            let kept = results.keep(lease, &contents).and_then(|()| journal.write(&written));
+            if kept.is_err() {
+                results.forget(lease);
             }
-            result
+            kept
         };
         spawn_blocking(write).await.map_err(io::Error::other)??;
         Ok(record)
@@ -402,7 +460,9 @@ impl<M: Market, R: Runner> Seller<M, R> {
     }
 
     async fn upload_content(&self, lease: LeaseId, hash: ContentHash) -> bool {
-        let Some(content) = self.stored(hash).await else { return false };
+        let results = Arc::clone(&self.results);
+        let read = spawn_blocking(move || results.get(&hash)).await;
+        let Ok(Some(content)) = read else { return false };
         let mut backoff = Backoff::new();
         loop {
             match self.market.store(Arc::clone(&content)).await {

@@ -1,21 +1,26 @@
-//! Content on disk by name: a cache of inputs, and the results that are kept.
+//! The inputs of jobs on disk, by name: a cache that all tenants' jobs share.
 //!
-//! Results are pinned as long as a journal record names them; everything else goes, what was used
-//! longest ago first, when the cache is over its quota. What is read is checked against its name,
-//! so a damaged file is a missing one.
+//! A name is public and what it names is not, so the store remembers for which tenants the network
+//! has shown content and is silent to others; see `inputs`. What is read is checked against its
+//! name, so a damaged file is a missing one, and nothing here needs to be flushed. When the store
+//! is over its quota, or the disk nearly full, what was used longest ago goes, but for what a job
+//! at work has pinned.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use types::ContentHash;
+use types::{Address, ContentHash};
 
 use crate::disk;
 
-/// A directory of content, shared by all who hold it.
+/// Tenants that are remembered for one content; the next one is asked for again.
+const TENANTS_MAX: usize = 64;
+
+/// A directory of inputs, shared by all who hold it.
 #[derive(Debug)]
 pub(crate) struct Store {
     directory: PathBuf,
@@ -28,18 +33,77 @@ struct State {
     files: BTreeMap<ContentHash, Stored>,
     /// How often each content is pinned.
     pins: BTreeMap<ContentHash, u32>,
+    /// What all files take on disk.
     bytes: u64,
     uses: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Stored {
     bytes: u64,
     used: u64,
+    /// For whom it may be taken, the latest last.
+    tenants: VecDeque<Address>,
+    /// Whether this process knows that it is whole.
+    is_checked: bool,
+}
+
+/// A file on its way into the store; removed if it does not arrive.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    path: PathBuf,
+}
+
+impl Draft {
+    /// Returns where the content is to be written; there is no file yet.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Renamed away if it arrived; what cannot be removed goes at the next start.
+        let _ = disk::remove(&self.path);
+    }
+}
+
+/// Content that does not leave the store, there or not, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Pins {
+    store: Arc<Store>,
+    hashes: Vec<ContentHash>,
+}
+
+impl Pins {
+    /// Pins one more.
+    pub(crate) fn add(&mut self, hash: ContentHash) {
+        *self.store.state().pins.entry(hash).or_default() += 1;
+        self.hashes.push(hash);
+    }
+
+    /// Returns what is pinned, in the order in which it was.
+    pub(crate) fn hashes(&self) -> &[ContentHash] {
+        &self.hashes
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        let mut state = self.store.state();
+        for hash in &self.hashes {
+            let Some(count) = state.pins.get_mut(hash) else { continue };
+            *count -= 1;
+            if *count == 0 {
+                state.pins.remove(hash);
+            }
+        }
+    }
 }
 
 impl Store {
-    /// Opens the directory with what is in it, or creates it.
+    /// Opens the directory with what is in it, or creates it. Nobody is remembered for what is in
+    /// it.
     ///
     /// # Errors
     /// When it cannot be created or read.
@@ -62,70 +126,75 @@ impl Store {
 
     /// Returns content, if it is there and whole.
     pub(crate) fn get(&self, hash: &ContentHash) -> Option<Arc<[u8]>> {
-        {
-            let mut state = self.state();
-            state.uses += 1;
-            let used = state.uses;
-            state.files.get_mut(hash)?.used = used;
-        }
-        match fs::read(self.path(hash)) {
-            Ok(bytes) if ContentHash::of(&bytes) == *hash => Some(bytes.into()),
-            damaged => {
-                let why = damaged.err().map_or("it is damaged".to_owned(), |e| e.to_string());
-                tracing::warn!(%hash, "content cannot be read: {why}");
-                self.remove(hash);
+        self.state().touch(hash)?;
+        match disk::read_content(&self.path(hash), *hash) {
+            Ok(bytes) => {
+                if let Some(stored) = self.state().files.get_mut(hash) {
+                    stored.is_checked = true;
+                }
+                Some(bytes)
+            }
+            Err(error) => {
+                tracing::warn!(%hash, "an input cannot be read: {error}");
+                self.state().drop_file(hash);
+                // A file that cannot be removed is replaced by the next that has its name.
+                let _ = disk::remove(&self.path(hash));
                 None
             }
         }
     }
 
-    /// Returns whether content is there, without reading it.
-    pub(crate) fn has(&self, hash: &ContentHash) -> bool {
-        self.state().files.contains_key(hash)
+    /// Returns how many bytes content has, without reading it, if it is there and was whole when
+    /// this process last had it in hand.
+    pub(crate) fn length(&self, hash: &ContentHash) -> Option<u64> {
+        let state = self.state();
+        let stored = state.files.get(hash).filter(|stored| stored.is_checked);
+        stored.map(|stored| stored.bytes)
     }
 
-    /// Keeps content; the name is the caller's word, checked when it is read.
+    /// Returns whether the network has shown content for this tenant.
+    pub(crate) fn is_for(&self, tenant: Address, hash: &ContentHash) -> bool {
+        self.state().files.get(hash).is_some_and(|stored| stored.tenants.contains(&tenant))
+    }
+
+    /// Remembers that the network has shown content for this tenant.
+    pub(crate) fn allow(&self, tenant: Address, hash: &ContentHash) {
+        self.state().allow(tenant, hash);
+    }
+
+    /// Returns a place for content that is on its way.
+    pub(crate) fn draft(&self, hash: ContentHash) -> Draft {
+        Draft { path: disk::temporary(&self.path(&hash)) }
+    }
+
+    /// Takes in content that the network has shown for this tenant, of so many bytes; the name is
+    /// the caller's word, checked when it is read.
     ///
     /// # Errors
-    /// When it cannot be written. It is then not kept.
-    pub(crate) fn put(&self, hash: ContentHash, bytes: &[u8]) -> io::Result<()> {
-        if self.has(&hash) {
-            return Ok(());
-        }
-        disk::replace(&self.path(&hash), bytes)?;
+    /// When it cannot be moved to its place. It is then not kept.
+    pub(crate) fn keep(
+        &self,
+        draft: Draft,
+        hash: ContentHash,
+        bytes: u64,
+        tenant: Address,
+    ) -> io::Result<()> {
+        fs::rename(&draft.path, self.path(&hash))?;
+        let free = disk::free_bytes(&self.directory);
         let mut state = self.state();
-        state.add(hash, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        for hash in state.surplus(self.bytes_max) {
+        state.add(hash, bytes).is_checked = true;
+        state.allow(tenant, &hash);
+        let room = free.map_or(u64::MAX, |free| state.bytes.saturating_add(free));
+        let bytes_max = self.bytes_max.min(room.saturating_sub(disk::FREE_BYTES_MIN));
+        for hash in state.surplus(bytes_max) {
             disk::remove(&self.path(&hash))?;
         }
         Ok(())
     }
 
-    /// Keeps content from leaving until it was unpinned as often.
-    pub(crate) fn pin(&self, hashes: &[ContentHash]) {
-        let mut state = self.state();
-        for hash in hashes {
-            *state.pins.entry(*hash).or_default() += 1;
-        }
-    }
-
-    /// Takes back one [`Store::pin`].
-    pub(crate) fn unpin(&self, hashes: &[ContentHash]) {
-        let mut state = self.state();
-        for hash in hashes {
-            let Some(count) = state.pins.get_mut(hash) else { continue };
-            *count -= 1;
-            if *count == 0 {
-                state.pins.remove(hash);
-            }
-        }
-    }
-
-    fn remove(&self, hash: &ContentHash) {
-        let mut state = self.state();
-        state.drop_file(hash);
-        // A file that cannot be removed is replaced by the next that has its name.
-        let _ = disk::remove(&self.path(hash));
+    /// Returns pins, of nothing yet.
+    pub(crate) fn pins(self: &Arc<Self>) -> Pins {
+        Pins { store: Arc::clone(self), hashes: Vec::new() }
     }
 
     fn path(&self, hash: &ContentHash) -> PathBuf {
@@ -138,17 +207,36 @@ impl Store {
 }
 
 impl State {
-    fn add(&mut self, hash: ContentHash, bytes: u64) {
-        self.drop_file(&hash);
+    /// Notes a file, in the place of the one of that name.
+    fn add(&mut self, hash: ContentHash, bytes: u64) -> &mut Stored {
+        let tenants = self.drop_file(&hash).map(|stored| stored.tenants).unwrap_or_default();
         self.uses += 1;
-        self.bytes = self.bytes.saturating_add(bytes);
-        self.files.insert(hash, Stored { bytes, used: self.uses });
+        self.bytes = self.bytes.saturating_add(disk::taken(bytes));
+        let stored = Stored { bytes, used: self.uses, tenants, is_checked: false };
+        self.files.entry(hash).or_insert(stored)
     }
 
-    fn drop_file(&mut self, hash: &ContentHash) {
-        if let Some(stored) = self.files.remove(hash) {
-            self.bytes = self.bytes.saturating_sub(stored.bytes);
+    fn touch(&mut self, hash: &ContentHash) -> Option<()> {
+        self.uses += 1;
+        self.files.get_mut(hash)?.used = self.uses;
+        Some(())
+    }
+
+    fn allow(&mut self, tenant: Address, hash: &ContentHash) {
+        let Some(stored) = self.files.get_mut(hash) else { return };
+        if stored.tenants.contains(&tenant) {
+            return;
         }
+        if stored.tenants.len() >= TENANTS_MAX {
+            stored.tenants.pop_front();
+        }
+        stored.tenants.push_back(tenant);
+    }
+
+    fn drop_file(&mut self, hash: &ContentHash) -> Option<Stored> {
+        let stored = self.files.remove(hash)?;
+        self.bytes = self.bytes.saturating_sub(disk::taken(stored.bytes));
+        Some(stored)
     }
 
     /// Forgets what has to go for the rest to fit, and returns it.
@@ -177,43 +265,86 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use types::SecretKey;
+
     use super::*;
+    use crate::disk::BLOCK_BYTES;
+
+    fn tenant(number: u8) -> Address {
+        SecretKey::from_bytes([number; 32]).address()
+    }
 
     fn put(store: &Store, bytes: &[u8]) -> ContentHash {
         let hash = ContentHash::of(bytes);
-        store.put(hash, bytes).unwrap();
+        let draft = store.draft(hash);
+        fs::write(draft.path(), bytes).unwrap();
+        store.keep(draft, hash, u64::try_from(bytes.len()).unwrap(), tenant(1)).unwrap();
         hash
     }
 
     #[test]
     fn what_was_used_longest_ago_goes_first_and_what_is_pinned_stays() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path().join("content"), 10).unwrap();
-        let pinned = ContentHash::of(b"aaaa");
-        store.pin(&[pinned]);
-        put(&store, b"aaaa");
-        let (second, third) = (put(&store, b"bbb"), put(&store, b"ccc"));
+        let path = directory.path().join("inputs");
+        let store = Arc::new(Store::open(path.clone(), 3 * BLOCK_BYTES).unwrap());
+        let mut pins = store.pins();
+        let pinned = ContentHash::of(b"a");
+        pins.add(pinned);
+        put(&store, b"a");
+        let (second, third) = (put(&store, b"b"), put(&store, b"c"));
         assert!(store.get(&second).is_some());
-        let fourth = put(&store, b"ddd");
-        let there = |hash| store.has(&hash);
+        let fourth = put(&store, b"d");
+        let there = |hash| store.length(&hash).is_some();
         assert!(there(pinned) && there(second) && !there(third) && there(fourth));
-        store.unpin(&[pinned]);
-        put(&store, b"eeeeeeeeee");
+        drop(pins);
+        put(&store, &[0; 2 * 4096 + 1]);
         assert!(!there(pinned));
-        assert_eq!(fs::read_dir(directory.path().join("content")).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(path).unwrap().count(), 1);
     }
 
     #[test]
     fn content_survives_and_damage_is_absence() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || Store::open(directory.path().join("content"), 100).unwrap();
+        let open = || Store::open(directory.path().join("inputs"), 1 << 20).unwrap();
         let hash = put(&open(), b"whole");
         let store = open();
+        // What an earlier process left may be torn: its length is known once it was read.
+        assert_eq!(store.length(&hash), None);
         assert_eq!(store.get(&hash).as_deref(), Some(b"whole".as_slice()));
+        assert_eq!(store.length(&hash), Some(5));
         fs::write(store.path(&hash), b"whol").unwrap();
         assert_eq!(store.get(&hash), None);
-        assert!(!store.has(&hash));
+        assert_eq!(store.length(&hash), None);
         put(&store, b"whole");
         assert!(store.get(&hash).is_some());
+        fs::write(store.path(&hash), b"").unwrap();
+        assert!(open().get(&hash).is_none());
+    }
+
+    #[test]
+    fn content_is_for_those_for_whom_it_was_shown_and_for_nobody_after_a_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Store::open(directory.path().join("inputs"), 1 << 20).unwrap();
+        let store = open();
+        let hash = put(&store, b"content");
+        assert!(store.is_for(tenant(1), &hash) && !store.is_for(tenant(2), &hash));
+        store.allow(tenant(2), &hash);
+        assert!(store.is_for(tenant(2), &hash));
+        for number in 3..=66 {
+            store.allow(tenant(number), &hash);
+        }
+        assert!(!store.is_for(tenant(2), &hash) && store.is_for(tenant(3), &hash));
+        assert!(!open().is_for(tenant(3), &hash));
+    }
+
+    #[test]
+    fn content_that_does_not_arrive_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("inputs");
+        let store = Store::open(path.clone(), 1 << 20).unwrap();
+        let draft = store.draft(ContentHash::of(b"half"));
+        fs::write(draft.path(), b"ha").unwrap();
+        drop(draft);
+        assert_eq!(fs::read_dir(path).unwrap().count(), 0);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::abi::{Errno, FileStat, FileType, Outcome};
 use super::content::{Content, byte_count};
-use super::limits::{DEPTH_MAX, NAME_BYTES_MAX, TREE_PATH_BYTES_MAX};
+use super::limits::{DEPTH_MAX, LINK_BYTES_MAX, NAME_BYTES_MAX, TREE_PATH_BYTES_MAX};
 use crate::wasm::engine::Meter;
 
 /// The place of a node in the table.
@@ -79,6 +79,8 @@ pub(crate) struct FileSystem {
     entries_max: usize,
     bytes: u64,
     bytes_max: u64,
+    /// The bytes of the targets of links, once for each name.
+    link_bytes: usize,
 }
 
 /// The root directory of every file system.
@@ -94,6 +96,7 @@ impl FileSystem {
             entries_max: usize::MAX,
             bytes: 0,
             bytes_max,
+            link_bytes: 0,
         };
         let directory = Directory::new(ROOT, "".into());
         let root = files.insert(NodeKind::Directory(directory), Tree::Work, now);
@@ -234,6 +237,12 @@ impl FileSystem {
         if self.entries >= self.entries_max { Err(Errno::NoSpace) } else { Ok(()) }
     }
 
+    /// Checks that there is room for one more entry that names this node, if it is a link.
+    pub(crate) fn check_link_room(&self, kind: &NodeKind) -> Result<(), Errno> {
+        let more = self.link_bytes.saturating_add(kind.link_bytes());
+        if more > LINK_BYTES_MAX { Err(Errno::NoSpace) } else { Ok(()) }
+    }
+
     /// Names `id` in `parent`, which has no such entry.
     pub(crate) fn attach(
         &mut self,
@@ -243,6 +252,7 @@ impl FileSystem {
     ) -> Result<(), Errno> {
         let child = self.node_mut(id);
         child.links += 1;
+        let link_bytes = child.kind.link_bytes();
         let is_directory = if let NodeKind::Directory(directory) = &mut child.kind {
             directory.parent = parent;
             directory.name = Arc::clone(&name);
@@ -255,6 +265,7 @@ impl FileSystem {
         let replaced = directory.entries.insert(name, id);
         assert!(replaced.is_none(), "an entry is attached over another");
         self.entries += 1;
+        self.link_bytes += link_bytes;
         Ok(())
     }
 
@@ -263,6 +274,8 @@ impl FileSystem {
         let directory = self.directory_mut(parent)?;
         let id = directory.entries.remove(name).ok_or(Errno::NoEntry)?;
         self.entries -= 1;
+        let link_bytes = self.node(id).kind.link_bytes();
+        self.link_bytes -= link_bytes;
         let child = self.node_mut(id);
         child.links -= 1;
         if let NodeKind::Directory(detached) = &mut child.kind {
@@ -383,6 +396,16 @@ impl NodeId {
 
     const fn index(self) -> usize {
         self.0 as usize
+    }
+}
+
+impl NodeKind {
+    /// Returns the bytes of the target, if it is a link.
+    pub(crate) fn link_bytes(&self) -> usize {
+        match self {
+            Self::Symlink(target) => target.len(),
+            Self::File(_) | Self::Directory(_) => 0,
+        }
     }
 }
 

@@ -76,6 +76,8 @@ impl InputPath {
 pub struct Inputs {
     /// The files below `/in`.
     pub files: Vec<(InputPath, Arc<[u8]>)>,
+    /// The directories below `/in` that have no files; others are implied by what is in them.
+    pub directories: Vec<InputPath>,
     /// Standard input.
     pub stdin: Arc<[u8]>,
 }
@@ -106,7 +108,7 @@ pub enum ConfigError {
     BadString,
     /// There are too many arguments or variables, or they are too long.
     TooManyStrings,
-    /// There are too many input files.
+    /// There are too many input files and directories.
     TooManyInputs,
     /// Two inputs have this path, or one has it as a directory and one as a file.
     InputConflict(InputPath),
@@ -119,7 +121,7 @@ impl fmt::Display for ConfigError {
         match self {
             Self::BadString => f.write_str("an argument or a variable is malformed"),
             Self::TooManyStrings => f.write_str("too many arguments or variables"),
-            Self::TooManyInputs => f.write_str("too many input files"),
+            Self::TooManyInputs => f.write_str("too many input files and directories"),
             Self::InputConflict(path) => write!(f, "the input {} conflicts", path.as_str()),
             Self::TooFewDescriptors => f.write_str("the descriptor limit is too low"),
         }
@@ -172,25 +174,36 @@ impl HostConfig {
         Strings::collect(variables, &self.limits)
     }
 
-    /// Checks that the inputs form a tree within the limits.
-    pub(crate) fn check_inputs(&self) -> Result<(), ConfigError> {
-        let files = &self.inputs.files;
-        if files.len() > self.limits.input_files_max {
+    /// Checks that the inputs form a tree within the limits; returns the files and directories in
+    /// it.
+    pub(crate) fn check_inputs(&self) -> Result<usize, ConfigError> {
+        let Inputs { files, directories, .. } = &self.inputs;
+        if files.len().saturating_add(directories.len()) > self.limits.input_files_max {
             return Err(ConfigError::TooManyInputs);
         }
-        let mut paths = BTreeSet::new();
+        let mut all = BTreeSet::new();
+        let conflict = |path: &InputPath| Err(ConfigError::InputConflict(path.clone()));
+        let mut leaves = BTreeSet::new();
         for (path, _) in files {
-            if !paths.insert(path.as_str()) {
-                return Err(ConfigError::InputConflict(path.clone()));
+            if !leaves.insert(path.as_str()) {
+                return conflict(path);
             }
         }
-        for (path, _) in files {
+        for path in files.iter().map(|(path, _)| path).chain(directories) {
+            all.insert(path.as_str());
+            all.extend(path.as_str().match_indices('/').map(|(at, _)| &path.as_str()[..at]));
+            if all.len() > self.limits.input_files_max {
+                return Err(ConfigError::TooManyInputs);
+            }
             let above = path.as_str().match_indices('/').map(|(at, _)| &path.as_str()[..at]);
-            if above.into_iter().any(|directory| paths.contains(directory)) {
-                return Err(ConfigError::InputConflict(path.clone()));
+            if above.into_iter().any(|directory| leaves.contains(directory)) {
+                return conflict(path);
             }
         }
-        Ok(())
+        match directories.iter().find(|path| leaves.contains(path.as_str())) {
+            Some(path) => conflict(path),
+            None => Ok(all.len()),
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! lower or higher are fields of [`HostLimits`]. A bound that is reached answers with the errno
 //! that POSIX has for it, at the same place on every machine.
 
+use types::manifest::MANIFEST_BYTES_MAX;
+
 /// The most bytes in one name of a directory entry.
 pub const NAME_BYTES_MAX: usize = 255;
 
@@ -31,15 +33,28 @@ pub const LISTED_ENTRIES_MAX: usize = 65_536;
 /// The largest offset in a file, in bytes.
 pub const OFFSET_MAX: u64 = i64::MAX.unsigned_abs();
 
+/// The most bytes of the targets of symbolic links, each counted once for each of its names.
+pub const LINK_BYTES_MAX: usize = 4 << 20;
+
+/// The most bytes of a manifest that one entry takes without the target of a link: its path below
+/// `out`, and what else it states.
+const MANIFEST_ENTRY_BYTES_MAX: usize = TREE_PATH_BYTES_MAX + 64;
+
+/// The most entries in the writable tree, those of the inputs counted: all of them can be results,
+/// and the manifest of the results must not be larger than a manifest may.
+pub const RESULT_ENTRIES_MAX: usize =
+    (MANIFEST_BYTES_MAX - 4096 - LINK_BYTES_MAX) / MANIFEST_ENTRY_BYTES_MAX;
+
 /// The fuel of one step of a walk through directories: a component, a listed entry.
 pub const STEP_FUEL: u64 = 16;
 
 /// What one job may use of its host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostLimits {
-    /// Input files.
+    /// Input files and directories, those counted too that others imply.
     pub input_files_max: usize,
-    /// Entries in the writable tree, besides those that the inputs put there.
+    /// Entries in the writable tree, besides those that the inputs put there; with those at most
+    /// [`RESULT_ENTRIES_MAX`].
     pub entries_max: usize,
     /// Bytes of all written files and link targets together.
     pub written_bytes_max: u64,

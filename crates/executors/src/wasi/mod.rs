@@ -22,7 +22,9 @@
 //! # Bounds
 //! Every call is charged fuel before it works: a base, each byte moved, each step of a walk. The
 //! bounds of `limits` answer with POSIX errors. A pointer outside the memory answers `EFAULT`;
-//! nothing a guest passes can make a call panic, or work or allocate beyond its charge.
+//! nothing a guest passes can make a call panic, or work or allocate beyond its charge. What
+//! follows the last call is bounded too: each content is hashed once, however many names it has,
+//! and what all names take fits a manifest.
 
 mod abi;
 mod calls;
@@ -44,8 +46,9 @@ pub use clock::{FUEL_NS, RESOLUTION_NS};
 pub use content::Content;
 pub use inputs::{ConfigError, HostConfig, InputPath, InputPathError, Inputs};
 pub use limits::{
-    BUFFERS_MAX, DEPTH_MAX, HostLimits, LISTED_ENTRIES_MAX, NAME_BYTES_MAX, OFFSET_MAX,
-    PATH_BYTES_MAX, STEP_FUEL, SUBSCRIPTIONS_MAX, SYMLINK_HOPS_MAX, TREE_PATH_BYTES_MAX,
+    BUFFERS_MAX, DEPTH_MAX, HostLimits, LINK_BYTES_MAX, LISTED_ENTRIES_MAX, NAME_BYTES_MAX,
+    OFFSET_MAX, PATH_BYTES_MAX, RESULT_ENTRIES_MAX, STEP_FUEL, SUBSCRIPTIONS_MAX, SYMLINK_HOPS_MAX,
+    TREE_PATH_BYTES_MAX,
 };
 pub use outputs::{Output, OutputKind, Outputs};
 
@@ -105,8 +108,10 @@ impl Host {
         let limits = &config.limits;
         let arguments = config.argument_strings()?;
         let environment = config.environment_strings()?;
-        config.check_inputs()?;
-        let (files, tops) = build_files(config)?;
+        let inputs = config.check_inputs()?;
+        let (mut files, tops) = build_files(config)?;
+        let room = RESULT_ENTRIES_MAX.saturating_sub(inputs);
+        files.limit_entries(limits.entries_max.min(room));
         let mut host = Self {
             files,
             descriptors: Descriptors::new(limits.descriptors_max),
@@ -162,7 +167,14 @@ fn build_files(config: &HostConfig) -> Result<(FileSystem, Tops), ConfigError> {
             files.add_input(ROOT, path.as_str(), bytes, now).map_err(conflict)?;
         }
     }
-    files.limit_entries(config.limits.entries_max);
+    for path in &config.inputs.directories {
+        let conflict = |_| ConfigError::InputConflict(path.clone());
+        files.add_input_directory(tops.input, path.as_str(), now).map_err(conflict)?;
+        let first = path.as_str().split('/').next();
+        if !first.is_some_and(is_top_name) {
+            files.add_input_directory(ROOT, path.as_str(), now).map_err(conflict)?;
+        }
+    }
     Ok((files, tops))
 }
 

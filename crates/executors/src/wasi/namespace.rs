@@ -45,8 +45,10 @@ impl FileSystem {
         }
         self.check_new(place.parent, name, Extent::default())?;
         self.check_room()?;
+        let kind = NodeKind::Symlink(target.into());
+        self.check_link_room(&kind)?;
         self.take_space(byte_count(target.as_bytes()))?;
-        self.create(place.parent, name, NodeKind::Symlink(target.into()), now)
+        self.create(place.parent, name, kind, now)
     }
 
     fn create(
@@ -78,6 +80,7 @@ impl FileSystem {
         }
         self.check_new(place.parent, name, Extent::default())?;
         self.check_room()?;
+        self.check_link_room(&self.node(id).kind)?;
         self.attach(place.parent, name.into(), id)?;
         self.mark_written(place.parent, now);
         self.node_mut(id).times.changed = now;
@@ -230,26 +233,34 @@ impl FileSystem {
         bytes: &Arc<[u8]>,
         now: u64,
     ) -> Result<(), Errno> {
+        let (parent, name) = match path.rsplit_once('/') {
+            Some((above, name)) => (self.add_input_directory(top, above, now)?, name),
+            None => (top, path),
+        };
+        if self.lookup(parent, name).is_some() {
+            return Err(Errno::Exists);
+        }
+        let content = Content::Shared(Arc::clone(bytes));
+        let id = self.insert(NodeKind::File(content), self.node(top).tree, now);
+        self.attach(parent, name.into(), id)
+    }
+
+    /// Makes a directory below `top` and those above it, where they are not there yet.
+    pub(crate) fn add_input_directory(
+        &mut self,
+        top: NodeId,
+        path: &str,
+        now: u64,
+    ) -> Result<NodeId, Errno> {
         let tree = self.node(top).tree;
         let mut at = top;
-        let mut components = path.split('/').peekable();
-        while let Some(name) = components.next() {
-            let known = self.lookup(at, name);
-            if components.peek().is_some() {
-                let next = match known {
-                    Some(next) => next,
-                    None => self.add_directory(at, name, tree, now)?,
-                };
-                at = next;
-            } else if known.is_some() {
-                return Err(Errno::Exists);
-            } else {
-                let content = Content::Shared(Arc::clone(bytes));
-                let id = self.insert(NodeKind::File(content), tree, now);
-                self.attach(at, name.into(), id)?;
-            }
+        for name in path.split('/') {
+            at = match self.lookup(at, name) {
+                Some(known) => known,
+                None => self.add_directory(at, name, tree, now)?,
+            };
         }
-        Ok(())
+        Ok(at)
     }
 
     /// Makes a directory of the given tree, whatever the limits on the guest.

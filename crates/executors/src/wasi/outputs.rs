@@ -1,13 +1,8 @@
-//! What a run leaves behind, and its root.
+//! What a run leaves behind.
 //!
-//! ```text
-//! result root = BLAKE3 keyed by context over
-//!     count of entries, then for each, by path:  path, kind, hash of the content or link target
-//!     hash of stdout, hash of stderr, exit kind and code, fuel
-//! ```
-//! Numbers are 64-bit little-endian, texts are preceded by their length, contents stand as their
-//! own BLAKE3 hash; so a root can be checked against content-addressed files without their bytes,
-//! and two different results never encode alike.
+//! Finding that out is work that no fuel pays, so it is bounded by what the run wrote and was
+//! given: each content is hashed once, however many names a file has and however many input files
+//! share it, and contents are compared by their hashes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,14 +53,17 @@ impl Host {
     #[must_use]
     pub fn finish(self) -> Outputs {
         let Self { mut files, streams, tops, .. } = self;
-        let mut found = Found { files: &files, paths: BTreeMap::new() };
+        let mut found = Found { files: &files, paths: BTreeMap::new(), hashes: Hashes::default() };
         found.collect_work(ROOT, tops.input, tops.output);
         found.collect_all(tops.output);
-        let paths = found.without_filled_directories();
+        let (paths, mut hashes) = found.without_filled_directories();
         let mut contents = BTreeMap::new();
         let entries = paths
             .into_iter()
-            .map(|(path, id)| Output { path, kind: kind_of(&mut files, id, &mut contents) })
+            .map(|(path, id)| Output {
+                path,
+                kind: kind_of(&mut files, id, &mut hashes, &mut contents),
+            })
             .collect();
         Outputs { entries, stdout: streams.stdout.bytes, stderr: streams.stderr.bytes }
     }
@@ -75,6 +73,28 @@ impl Host {
 struct Found<'a> {
     files: &'a FileSystem,
     paths: BTreeMap<String, NodeId>,
+    hashes: Hashes,
+}
+
+/// The hashes of contents, each made once.
+#[derive(Default)]
+struct Hashes {
+    of_nodes: BTreeMap<NodeId, [u8; 32]>,
+    /// Those of inputs, by where their bytes are.
+    of_shared: BTreeMap<usize, [u8; 32]>,
+}
+
+impl Hashes {
+    /// Returns the hash of the content of the file `id`.
+    fn of(&mut self, id: NodeId, content: &Content) -> [u8; 32] {
+        let hash = || blake3::hash(content.as_slice()).into();
+        match content {
+            Content::Shared(bytes) => {
+                *self.of_shared.entry(bytes.as_ptr().addr()).or_insert_with(hash)
+            }
+            Content::Owned(_) => *self.of_nodes.entry(id).or_insert_with(hash),
+        }
+    }
 }
 
 impl Found<'_> {
@@ -97,7 +117,8 @@ impl Found<'_> {
     fn collect_work(&mut self, top: NodeId, inputs: NodeId, output: NodeId) {
         let mut pending = vec![(String::new(), top, Some(inputs), Some(output))];
         while let Some((prefix, at, input, output)) = pending.pop() {
-            let Ok(directory) = self.files.directory(at) else { continue };
+            let files = self.files;
+            let Ok(directory) = files.directory(at) else { continue };
             for (name, &child) in &directory.entries {
                 if prefix.is_empty() && is_top_name(name) {
                     continue;
@@ -122,7 +143,7 @@ impl Found<'_> {
     }
 
     /// Returns whether a file of the working directory still is the input of the same path.
-    fn is_input(&self, work: NodeId, input: Option<NodeId>) -> bool {
+    fn is_input(&mut self, work: NodeId, input: Option<NodeId>) -> bool {
         let Some(input) = input else { return false };
         match (&self.files.node(work).kind, &self.files.node(input).kind) {
             (NodeKind::File(Content::Shared(work)), NodeKind::File(Content::Shared(input)))
@@ -130,13 +151,16 @@ impl Found<'_> {
             {
                 true
             }
-            (NodeKind::File(work), NodeKind::File(input)) => work.as_slice() == input.as_slice(),
+            (NodeKind::File(is), NodeKind::File(was)) => {
+                is.length() == was.length()
+                    && self.hashes.of(work, is) == self.hashes.of(input, was)
+            }
             _ => false,
         }
     }
 
-    /// Returns the entries without the directories that others imply.
-    fn without_filled_directories(self) -> BTreeMap<String, NodeId> {
+    /// Returns the entries without the directories that others imply, and the hashes.
+    fn without_filled_directories(self) -> (BTreeMap<String, NodeId>, Hashes) {
         let files = self.files;
         let implied = |path: &str| {
             let below = format!("{path}/");
@@ -151,7 +175,7 @@ impl Found<'_> {
             .filter(|(path, id)| !files.node(**id).is_directory() || !implied(path))
             .map(|(path, id)| (path.clone(), *id))
             .collect();
-        kept.into_iter().collect()
+        (kept.into_iter().collect(), self.hashes)
     }
 }
 
@@ -163,6 +187,7 @@ fn join(prefix: &str, name: &str) -> String {
 fn kind_of(
     files: &mut FileSystem,
     id: NodeId,
+    hashes: &mut Hashes,
     contents: &mut BTreeMap<NodeId, (Arc<Content>, [u8; 32])>,
 ) -> OutputKind {
     match &mut files.node_mut(id).kind {
@@ -170,8 +195,8 @@ fn kind_of(
         NodeKind::Symlink(target) => OutputKind::Symlink(Arc::clone(target)),
         NodeKind::File(content) => {
             let (content, hash) = contents.entry(id).or_insert_with(|| {
+                let hash = hashes.of(id, content);
                 let content = std::mem::replace(content, Content::Owned(Vec::new()));
-                let hash = blake3::hash(content.as_slice()).into();
                 (Arc::new(content), hash)
             });
             OutputKind::File { content: Arc::clone(content), hash: *hash }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::engine::PrepareError;
-use super::instrument::{ModuleLimits, instrument};
+use super::instrument::{Instrumented, ModuleError, ModuleLimits, instrument};
 use super::specification::METERING_VERSION;
 
 /// How much a cache may hold.
@@ -22,12 +22,15 @@ impl Default for CacheLimits {
     }
 }
 
+/// The refused modules of which the refusals are kept.
+const REFUSALS_MAX: usize = 64;
+
 /// What a prepared module is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     module: [u8; 32],
     version: u16,
-    limits: ModuleLimits,
+    memory_pages: u32,
 }
 
 /// The place of one module; whoever locks it first prepares it, the others wait.
@@ -37,12 +40,39 @@ struct Entry<M> {
     slot: Slot<M>,
     bytes: usize,
     used: u64,
+    is_refused: bool,
+}
+
+/// What is to become of the place of a module.
+#[derive(Clone, Copy)]
+enum Kept {
+    /// It holds a module of so many bytes.
+    Module(usize),
+    /// It holds the refusal of one, which is the same for all who ask.
+    Refusal,
+    Nothing,
 }
 
 struct Entries<M> {
     by_key: BTreeMap<Key, Entry<M>>,
     bytes: usize,
     clock: u64,
+}
+
+impl<M> Entries<M> {
+    fn refusals(&self) -> usize {
+        self.by_key.values().filter(|entry| entry.is_refused).count()
+    }
+
+    /// Removes the refusal, or else the module, that was asked for longest ago; returns whether
+    /// there was one.
+    fn remove_oldest(&mut self, is_refused: bool) -> bool {
+        let kind = self.by_key.iter().filter(|(_, entry)| entry.is_refused == is_refused);
+        let oldest = kind.min_by_key(|(_, entry)| entry.used).map(|(key, _)| *key);
+        let Some(entry) = oldest.and_then(|key| self.by_key.remove(&key)) else { return false };
+        self.bytes -= entry.bytes;
+        true
+    }
 }
 
 /// A bounded cache of modules prepared for one engine.
@@ -63,16 +93,17 @@ impl<M> Cache<M> {
         Self { limits, entries: Mutex::new(entries) }
     }
 
-    /// Returns the prepared module; `prepare` gets the instrumented bytes and also returns the
-    /// size of what it made, in bytes.
+    /// Returns the prepared module; `prepare` gets the instrumented one and also returns the size
+    /// of what it made, in bytes.
     pub(super) fn get(
         &self,
         module: &[u8],
         limits: &ModuleLimits,
-        prepare: impl FnOnce(&[u8]) -> Result<(M, usize), PrepareError>,
+        prepare: impl FnOnce(&Instrumented) -> Result<(M, usize), PrepareError>,
     ) -> Result<Arc<M>, PrepareError> {
         let module_hash = *blake3::hash(module).as_bytes();
-        let key = Key { module: module_hash, version: METERING_VERSION, limits: *limits };
+        let memory_pages = limits.memory_pages;
+        let key = Key { module: module_hash, version: METERING_VERSION, memory_pages };
         let slot = self.slot(key);
         let mut place = lock(&slot);
         if let Some(known) = place.as_ref() {
@@ -82,13 +113,16 @@ impl<M> Cache<M> {
             let (module, size) = prepare(&bytes)?;
             Ok((Arc::new(module), size))
         });
-        let (result, size) = match made {
-            Ok((module, size)) => (Ok(module), Some(size)),
-            Err(error) => (Err(error), None),
+        let (result, kept) = match made {
+            Ok((module, size)) => (Ok(module), Kept::Module(size)),
+            // Whoever asks next may have more.
+            Err(error @ PrepareError::Module(ModuleError::OutOfFuel)) => return Err(error),
+            Err(error @ PrepareError::Module(_)) => (Err(error), Kept::Refusal),
+            Err(error @ PrepareError::Abort(_)) => (Err(error), Kept::Nothing),
         };
         *place = Some(result.clone());
         drop(place);
-        self.settle(key, &slot, size);
+        self.settle(key, &slot, kept);
         result
     }
 
@@ -96,35 +130,32 @@ impl<M> Cache<M> {
         let mut entries = lock(&self.entries);
         entries.clock += 1;
         let used = entries.clock;
-        let new = || Entry { slot: Slot::default(), bytes: 0, used };
+        let new = || Entry { slot: Slot::default(), bytes: 0, used, is_refused: false };
         let entry = entries.by_key.entry(key).or_insert_with(new);
         entry.used = used;
         entry.slot.clone()
     }
 
-    /// Accounts for a module that is now prepared, or forgets one that could not be.
-    fn settle(&self, key: Key, slot: &Slot<M>, size: Option<usize>) {
+    /// Accounts for a module that is now prepared or refused, or forgets one that could not be.
+    fn settle(&self, key: Key, slot: &Slot<M>, kept: Kept) {
         let mut entries = lock(&self.entries);
         let ours = |entry: &Entry<M>| Arc::ptr_eq(&entry.slot, slot);
-        match (size, entries.by_key.get_mut(&key).filter(|entry| ours(entry))) {
-            (Some(size), Some(entry)) => {
+        match (kept, entries.by_key.get_mut(&key).filter(|entry| ours(entry))) {
+            (Kept::Module(size), Some(entry)) => {
                 entry.bytes = size;
                 entries.bytes += size;
             }
-            (None, Some(_)) => {
+            (Kept::Refusal, Some(entry)) => entry.is_refused = true,
+            (Kept::Nothing, Some(_)) => {
                 entries.by_key.remove(&key);
             }
             (_, None) => {}
         }
-        while entries.by_key.len() > self.limits.modules_max
-            || entries.bytes > self.limits.bytes_max
-        {
-            let oldest = entries.by_key.iter().min_by_key(|(_, entry)| entry.used);
-            let Some(key) = oldest.map(|(key, _)| *key) else { break };
-            if let Some(entry) = entries.by_key.remove(&key) {
-                entries.bytes -= entry.bytes;
-            }
-        }
+        while entries.refusals() > REFUSALS_MAX && entries.remove_oldest(true) {}
+        while (entries.by_key.len() - entries.refusals() > self.limits.modules_max
+            || entries.bytes > self.limits.bytes_max)
+            && entries.remove_oldest(false)
+        {}
     }
 
     #[cfg(test)]
@@ -153,7 +184,7 @@ mod tests {
         wat::parse_str(text).unwrap()
     }
 
-    const LIMITS: ModuleLimits = ModuleLimits { memory_pages: 16 };
+    const LIMITS: ModuleLimits = ModuleLimits { memory_pages: 16, fuel: u64::MAX };
 
     #[test]
     fn a_module_is_prepared_once_for_all_who_ask() {
@@ -178,7 +209,7 @@ mod tests {
     fn limits_are_part_of_the_key() {
         let cache = Cache::<u32>::new(CacheLimits::default());
         let module = module(0);
-        let other = ModuleLimits { memory_pages: 17 };
+        let other = ModuleLimits { memory_pages: 17, ..LIMITS };
         assert_eq!(*cache.get(&module, &LIMITS, |_| Ok((1, 1))).unwrap(), 1);
         assert_eq!(*cache.get(&module, &other, |_| Ok((2, 1))).unwrap(), 2);
     }
@@ -199,13 +230,41 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_not_kept() {
+    fn a_failure_of_this_machine_is_not_kept() {
         let cache = Cache::<u32>::new(CacheLimits::default());
         let module = module(0);
         let failed = cache.get(&module, &LIMITS, |_| Err(HostAbort::OutOfMemory.into()));
         assert_eq!(failed, Err(PrepareError::Abort(HostAbort::OutOfMemory)));
         assert_eq!(*cache.get(&module, &LIMITS, |_| Ok((5, 1))).unwrap(), 5);
-        assert!(cache.get(b"junk", &LIMITS, |_| Ok((5, 1))).is_err());
         assert_eq!(cache.len(), 1);
+    }
+
+    #[test]
+    fn refusals_are_kept_and_push_no_module_out() {
+        let cache = Cache::<u32>::new(CacheLimits { modules_max: 1, bytes_max: 100 });
+        let refused = |tag: usize| {
+            let junk = tag.to_le_bytes();
+            let made = cache.get(&junk, &LIMITS, |_| Ok((5, 1)));
+            assert_eq!(made, Err(PrepareError::Module(ModuleError::NotWasm)));
+        };
+        assert_eq!(*cache.get(&module(0), &LIMITS, |_| Ok((7, 10))).unwrap(), 7);
+        refused(0);
+        refused(0);
+        assert_eq!(cache.len(), 2);
+        (0..2 * REFUSALS_MAX).for_each(refused);
+        assert_eq!(cache.len(), REFUSALS_MAX + 1);
+        assert_eq!(*cache.get(&module(0), &LIMITS, |_| Ok((8, 10))).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_module_that_the_job_cannot_pay_is_not_prepared() {
+        let cache = Cache::<u32>::new(CacheLimits::default());
+        let cost = instrument(&module(0), &LIMITS).unwrap().compile_fuel;
+        assert!(cost > 0);
+        let poor = ModuleLimits { fuel: cost - 1, ..LIMITS };
+        let made = cache.get(&module(0), &poor, |_| panic!("it was prepared"));
+        assert_eq!(made, Err(PrepareError::Module(ModuleError::OutOfFuel)));
+        let enough = ModuleLimits { fuel: cost, ..LIMITS };
+        assert_eq!(*cache.get(&module(0), &enough, |_| Ok((7, 1))).unwrap(), 7);
     }
 }

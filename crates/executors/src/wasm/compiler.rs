@@ -14,7 +14,7 @@ use super::engine::{
     ValType as HostType,
 };
 use super::instrument::{
-    DEPTH, FUEL, GLOBAL, MEMORY, ModuleLimits, REFILL_MODULE, REFILL_NAME, START,
+    DEPTH, FUEL, GLOBAL, Instrumented, MEMORY, ModuleLimits, REFILL_MODULE, REFILL_NAME, START,
 };
 use super::session::{Session, Stop};
 use super::specification::{NATIVE_STACK_BYTES, bounds};
@@ -50,6 +50,7 @@ pub struct Compiler {
 /// A module compiled to native code and linked to the host.
 pub struct Compiled {
     instance: InstancePre<State>,
+    compile_fuel: u64,
     exports: Exports<ModuleExport>,
 }
 
@@ -95,9 +96,9 @@ impl Compiler {
         Ok(Self { engine, linker, cache: Cache::new(options.cache) })
     }
 
-    fn compile(&self, bytes: &[u8]) -> Result<(Compiled, usize), HostAbort> {
+    fn compile(&self, instrumented: &Instrumented) -> Result<(Compiled, usize), HostAbort> {
         let failed = |error: Error| HostAbort::Compile(format!("{error:#}"));
-        let module = Module::new(&self.engine, bytes).map_err(failed)?;
+        let module = Module::new(&self.engine, &instrumented.module).map_err(failed)?;
         let range = module.image_range();
         let size = range.end.addr() - range.start.addr();
         let missing = || HostAbort::Engine("an export of the metering is missing".to_owned());
@@ -120,7 +121,8 @@ impl Compiler {
         };
         let instance =
             self.linker.instantiate_pre(&module).map_err(|error| engine_failed(&error))?;
-        Ok((Compiled { instance, exports }, size))
+        let compile_fuel = instrumented.compile_fuel;
+        Ok((Compiled { instance, compile_fuel, exports }, size))
     }
 }
 
@@ -128,7 +130,11 @@ impl Engine for Compiler {
     type Module = Compiled;
 
     fn prepare(&self, module: &[u8], limits: &ModuleLimits) -> Result<Arc<Compiled>, PrepareError> {
-        self.cache.get(module, limits, |bytes| Ok(self.compile(bytes)?))
+        self.cache.get(module, limits, |module| Ok(self.compile(module)?))
+    }
+
+    fn compile_fuel(module: &Compiled) -> u64 {
+        module.compile_fuel
     }
 
     fn run(

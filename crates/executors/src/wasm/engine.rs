@@ -118,6 +118,9 @@ pub trait Engine: Send + Sync {
         limits: &ModuleLimits,
     ) -> Result<Arc<Self::Module>, PrepareError>;
 
+    /// Returns the fuel that a module costs to make ready, which a run does not charge.
+    fn compile_fuel(module: &Self::Module) -> u64;
+
     /// Runs a program to its end on the calling thread.
     ///
     /// # Errors

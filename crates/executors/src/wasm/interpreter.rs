@@ -18,7 +18,7 @@ use super::engine::{
     ValType as HostType,
 };
 use super::instrument::{
-    DEPTH, FUEL, GLOBAL, MEMORY, ModuleLimits, REFILL_MODULE, REFILL_NAME, START,
+    DEPTH, FUEL, GLOBAL, Instrumented, MEMORY, ModuleLimits, REFILL_MODULE, REFILL_NAME, START,
 };
 use super::session::{Session, Stop};
 use super::specification::{DEPTH_BYTES, NATIVE_STACK_BYTES, bounds};
@@ -38,6 +38,7 @@ pub struct Interpreter {
 #[derive(Debug)]
 pub struct Interpreted {
     module: Module,
+    compile_fuel: u64,
     /// The names of the guest's mutable globals, in the order of their indices.
     globals: Vec<String>,
 }
@@ -67,8 +68,8 @@ impl Interpreter {
         Ok(Self { engine, linker, cache: Cache::new(cache) })
     }
 
-    fn translate(&self, bytes: &[u8]) -> Result<(Interpreted, usize), HostAbort> {
-        let module = Module::new(&self.engine, bytes)
+    fn translate(&self, instrumented: &Instrumented) -> Result<(Interpreted, usize), HostAbort> {
+        let module = Module::new(&self.engine, &instrumented.module)
             .map_err(|error| HostAbort::Compile(error.to_string()))?;
         let mut globals: Vec<(u32, String)> = Vec::new();
         for export in module.exports() {
@@ -77,7 +78,9 @@ impl Interpreter {
         }
         globals.sort_unstable();
         let globals = globals.into_iter().map(|(_, name)| name).collect();
-        Ok((Interpreted { module, globals }, bytes.len()))
+        let Instrumented { module: bytes, compile_fuel } = instrumented;
+        let compile_fuel = *compile_fuel;
+        Ok((Interpreted { module, compile_fuel, globals }, bytes.len()))
     }
 }
 
@@ -89,7 +92,11 @@ impl Engine for Interpreter {
         module: &[u8],
         limits: &ModuleLimits,
     ) -> Result<Arc<Interpreted>, PrepareError> {
-        self.cache.get(module, limits, |bytes| Ok(self.translate(bytes)?))
+        self.cache.get(module, limits, |module| Ok(self.translate(module)?))
+    }
+
+    fn compile_fuel(module: &Interpreted) -> u64 {
+        module.compile_fuel
     }
 
     fn run(

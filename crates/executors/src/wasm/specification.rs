@@ -1,14 +1,20 @@
-//! The metering specification, version 1: what work costs and how large a program may be.
+//! The metering specification, version 2: what work costs and how large a program may be.
 //!
 //! Fuel counts what a program does, not how long a machine takes: the sum of the costs below over
 //! the instructions of every basic block entered, plus what bulk operations and host calls move.
 //! Costs are charged when a region of straight control flow is entered, so a trap inside the
-//! region does not give the rest back. A change of any number here is a new version.
+//! region does not give the rest back. A function with loops keeps its count to itself between
+//! two loop headers or calls, and what it counted since the last of them is lost in a trap: that
+//! bills less, and the same everywhere. A change of any number here is a new version.
+//!
+//! A job first pays for making its program ready, whether or not a machine has it ready already:
+//! a sum over its functions, of which the compilers' time is a multiple that has a bound (see
+//! `instrument/effort.rs`). A job with less fuel than that ends without a compilation.
 
 use wasmparser::Operator;
 
 /// The version of this specification; part of every module cache key and of every offer.
-pub const METERING_VERSION: u16 = 1;
+pub const METERING_VERSION: u16 = 2;
 
 /// The fuel of one host call, on top of the bytes that it moves.
 pub const HOST_CALL_FUEL: u64 = 64;
@@ -22,6 +28,15 @@ pub const BULK_BYTES_PER_FUEL_LOG2: u32 = 3;
 pub const TABLE_ELEMENT_FUEL: u64 = 2;
 /// How many declared locals a function entry clears for one unit of fuel.
 pub const LOCALS_PER_FUEL: u64 = 8;
+
+/// The fuel of making a function ready, whatever its size.
+pub const COMPILE_FUNCTION_FUEL: u64 = 32_768;
+/// The fuel of making one byte of a function's body ready.
+pub const COMPILE_BYTE_FUEL: u64 = 128;
+/// The fuel of making a local ready, for each edge between pieces of code while it is in use.
+pub const COMPILE_LIFE_FUEL: u64 = 256;
+/// The fuel of each pair of straight pieces of code in one function.
+pub const COMPILE_PAIR_FUEL: u64 = 4;
 
 /// The call depth that a run may use, in bytes of metered frames.
 pub const DEPTH_BYTES: u32 = 2 << 20;
@@ -38,9 +53,14 @@ pub const FRAME_LEAF_BYTES_MAX: u64 = 1024;
 /// one, which is above what either engine spends even where it keeps every value of a body alive.
 pub const NATIVE_STACK_BYTES: usize = 64 * DEPTH_BYTES as usize;
 
-/// The most fuel that a guest may burn before it asks the host for more; bounds how late a
-/// wall-clock limit is noticed.
+/// The fuel that a guest is handed at a time. It asks for more when a test finds that it has used
+/// that up, and so burns at most this and one path without a test: a wall-clock limit is noticed
+/// no later. Tests stand at loop headers, at the entry of functions that call others, at bulk
+/// operations, and behind every [`CALLS_PER_TEST`]th call of a body.
 pub const REFILL_FUEL: i64 = 1 << 22;
+/// The calls of one body of which the last is followed by a test, since a function that calls no
+/// other one has none at its entry.
+pub const CALLS_PER_TEST: u32 = 64;
 
 /// The size of a WebAssembly page, in bytes.
 pub const PAGE_BYTES: u64 = 65_536;
@@ -48,7 +68,11 @@ pub const PAGE_BYTES: u64 = 65_536;
 /// Bounds on a module that do not depend on the job.
 pub mod bounds {
     /// The bytes of a module.
-    pub const MODULE_BYTES_MAX: usize = 64 << 20;
+    pub const MODULE_BYTES_MAX: usize = 16 << 20;
+    /// The fuel of making a module ready.
+    pub const MODULE_COMPILE_FUEL_MAX: u64 = 8_000_000_000;
+    /// The fuel of making one function ready.
+    pub const FUNCTION_COMPILE_FUEL_MAX: u64 = 400_000_000;
     /// The function types.
     pub const TYPES_MAX: u32 = 100_000;
     /// The imports.
@@ -56,7 +80,7 @@ pub mod bounds {
     /// The functions with a body.
     pub const FUNCTIONS_MAX: u32 = 200_000;
     /// The bytes of one function body.
-    pub const FUNCTION_BYTES_MAX: usize = 4 << 20;
+    pub const FUNCTION_BYTES_MAX: usize = 256 << 10;
     /// The bytes of one instrumented function body: what every engine accepts.
     pub const INSTRUMENTED_FUNCTION_BYTES_MAX: usize = 7_654_321;
     /// The parameters and locals of one function.

@@ -7,7 +7,7 @@ use super::compiler::{Compiler, CompilerOptions};
 use super::engine::{Engine, Exit, HostAbort, PrepareError, Run, RunLimits, TrapKind};
 use super::instrument::{ModuleError, ModuleLimits, instrument};
 use super::interpreter::Interpreter;
-use super::specification::{MEMORY_PAGE_FUEL, PAGE_BYTES, bounds};
+use super::specification::{CALLS_PER_TEST, MEMORY_PAGE_FUEL, PAGE_BYTES, bounds};
 use super::stack::GuestStack;
 use crate::wasi::{Host, HostConfig, HostLimits, Inputs};
 
@@ -16,7 +16,7 @@ mod floats;
 mod refusals;
 
 pub(super) const FUEL: u64 = 50_000_000;
-pub(super) const LIMITS: ModuleLimits = ModuleLimits { memory_pages: 64 };
+pub(super) const LIMITS: ModuleLimits = ModuleLimits { memory_pages: 64, fuel: u64::MAX };
 
 pub(super) static COMPILER: LazyLock<Compiler> =
     LazyLock::new(|| Compiler::new(&CompilerOptions::default()).unwrap());
@@ -231,6 +231,29 @@ fn bulk_operations_pay_before_they_move() {
 }
 
 #[test]
+fn many_calls_of_functions_without_a_test_are_tested_in_between() {
+    let program = module("(func $leaf)", &"(call $leaf)".repeat(1_000));
+    let instrumented = instrument(&program, &LIMITS).unwrap().module;
+    let mut tests = Vec::new();
+    for payload in wasmparser::Parser::new(0).parse_all(&instrumented) {
+        let wasmparser::Payload::CodeSectionEntry(body) = payload.unwrap() else { continue };
+        // Behind the imports of `module`.
+        let is_refill = |operator: &wasmparser::Operator<'_>| {
+            matches!(operator, wasmparser::Operator::Call { function_index: 2 })
+        };
+        let operators = body.get_operators_reader().unwrap().into_iter().map(Result::unwrap);
+        tests.push(operators.filter(is_refill).count());
+    }
+    let tested = usize::try_from(1_000 / CALLS_PER_TEST).unwrap();
+    assert_eq!(tests, [0, tested + 1], "none in the leaf, one more at the entry");
+    let all = run_both(&program, FUEL);
+    assert_eq!(all.exit, Exit::Code(0));
+    let half = PAGES_PAID + (all.fuel_used - PAGES_PAID) / 2;
+    let run = run_both(&program, half);
+    assert_eq!((run.exit, run.fuel_used), (Exit::Trap(TrapKind::OutOfFuel), half));
+}
+
+#[test]
 fn a_start_section_is_metered_and_runs_first() {
     let fields = "(func $s (i32.store (i32.const 0) (i32.const 5))) (start $s)";
     check(fields, "(call $exit (i32.load (i32.const 0)))", Exit::Code(5));
@@ -321,14 +344,14 @@ fn instrumentation_is_deterministic_and_valid() {
     let first = instrument(&module, &LIMITS).unwrap();
     assert_eq!(first, instrument(&module, &LIMITS).unwrap());
     wasmparser::Validator::new_with_features(super::instrument::FEATURES)
-        .validate_all(&first)
+        .validate_all(&first.module)
         .unwrap();
 }
 
 #[test]
 fn an_instrumented_module_is_refused_as_a_program() {
     let module = instrument(&module("", ""), &LIMITS).unwrap();
-    let refused = COMPILER.prepare(&module, &LIMITS).unwrap_err();
+    let refused = COMPILER.prepare(&module.module, &LIMITS).unwrap_err();
     assert!(matches!(refused, PrepareError::Module(ModuleError::UnknownImport { .. })));
 }
 

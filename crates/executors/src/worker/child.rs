@@ -22,6 +22,7 @@ use super::store::Store;
 use crate::job::{self, Bounds, Outcome};
 use crate::wasm::GuestStack;
 use crate::wasm::compiler::{Compiler, CompilerOptions};
+use crate::wasm::engine::HostAbort;
 
 /// Bytes of frames that are gathered before they are written.
 const WRITE_BYTES: usize = 64 << 10;
@@ -144,7 +145,7 @@ fn run_jobs(shared: &Shared, compiler: &Compiler, stack: &GuestStack) {
         let number = queued.job;
         // A fault of ours in one job must neither end the others nor leave this one unanswered.
         let ended = catch_unwind(AssertUnwindSafe(|| run_job(shared, compiler, stack, queued)))
-            .unwrap_or_else(|_| Err("the executor panicked".to_owned()));
+            .unwrap_or_else(|_| Err(Failure::Abort("the executor panicked".to_owned())));
         // Before the answer, after which the parent may send the next job.
         let mut state = shared.state();
         state.stops.remove(&number);
@@ -152,7 +153,25 @@ fn run_jobs(shared: &Shared, compiler: &Compiler, stack: &GuestStack) {
         drop(state);
         match ended {
             Ok((outcome, guest)) => send(shared, number, &outcome, guest),
-            Err(why) => shared.reply(&Reply::Abort { job: number, why: excerpt(&why) }),
+            Err(Failure::TimedOut) => shared.reply(&Reply::TimedOut { job: number }),
+            Err(Failure::Abort(why)) => {
+                shared.reply(&Reply::Abort { job: number, why: excerpt(&why) });
+            }
+        }
+    }
+}
+
+/// Why a job has no result.
+enum Failure {
+    TimedOut,
+    Abort(String),
+}
+
+impl From<HostAbort> for Failure {
+    fn from(abort: HostAbort) -> Self {
+        match abort {
+            HostAbort::WallClock => Self::TimedOut,
+            abort => Self::Abort(abort.to_string()),
         }
     }
 }
@@ -162,18 +181,26 @@ fn run_job(
     compiler: &Compiler,
     stack: &GuestStack,
     queued: Queued,
-) -> Result<(Outcome, Duration), String> {
+) -> Result<(Outcome, Duration), Failure> {
     let Queued { job: number, spec, created, wall, stop } = queued;
     let deadline = Instant::now().checked_add(wall);
     let get = |hash| get_content(shared, number, hash, &stop);
-    let job = match job::gather(*spec, created, get)? {
+    let job = match job::gather(*spec, created, get).map_err(Failure::Abort)? {
         Ok(job) => job,
         Err(outcome) => return Ok((outcome, Duration::ZERO)),
     };
     let began = Instant::now();
-    let wall = deadline.map(|deadline| deadline.saturating_duration_since(began));
-    let bounds = Bounds { wall, stop: Some(Arc::clone(&stop)) };
-    let outcome = job::run(compiler, stack, job, &bounds).map_err(|abort| abort.to_string())?;
+    let bounds = || {
+        let wall = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        Bounds { wall, stop: Some(Arc::clone(&stop)) }
+    };
+    shared.reply(&Reply::Preparing { job: number });
+    let prepared = job::prepare(compiler, &job, &bounds())?;
+    shared.reply(&Reply::Running { job: number });
+    let outcome = match prepared {
+        Ok(module) => job::run_prepared(compiler, stack, job, &module, &bounds())?,
+        Err(outcome) => outcome,
+    };
     Ok((outcome, began.elapsed()))
 }
 

@@ -1,7 +1,8 @@
 //! The parent's side: one task writes to the worker, one reads from it, jobs wait for their end.
 //!
 //! A job goes to the worker when one of its slots is free, and from then on has its wall-clock
-//! time and a little more: a worker that has not answered by then is killed. A job that nobody
+//! time and a little more: a worker that has not answered by then is killed. So is one that is not
+//! done in time with making a program ready, which nothing else can interrupt. A job that nobody
 //! waits for any more is cancelled, and keeps its slot until the worker has let go of it.
 
 use std::collections::BTreeMap;
@@ -17,11 +18,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use types::{ContentHash, Time};
 
 use super::protocol::{Command, Reply, chunks, frame, frame_length, message};
-use super::running::{Finished, Running, Statement};
+use super::running::{Finished, Running, Statement, Timer};
 use super::start::start;
 use crate::job;
 
@@ -45,8 +46,9 @@ pub struct Settings {
     pub slots: u16,
     /// Bytes of content that the worker keeps for later jobs.
     pub content_bytes_max: u64,
-    /// What a job may take beyond its wall-clock time, to be compiled and to send what it wrote;
-    /// a worker that has not answered by then is killed. A minute suits most machines.
+    /// What a job's program may take to be made ready, and what a job may take beyond its
+    /// wall-clock time; a worker that has not answered by then is killed. Two minutes suit most
+    /// machines.
     pub grace: Duration,
 }
 
@@ -86,6 +88,10 @@ pub enum JobError {
     /// The worker process ended, or broke a rule and was killed.
     #[error("the worker process was lost")]
     WorkerLost,
+    /// The job's time was over before it ended, or the worker was killed because it was not done
+    /// with this job in time. It would be no other the next time.
+    #[error("the job did not end in time")]
+    TimedOut,
 }
 
 /// A worker process. Clones speak to the same one; it ends with the last of them.
@@ -272,7 +278,21 @@ impl Shared {
         tracing::warn!(worker = ?self.id, "worker process killed: it does not answer");
         self.lose();
         self.reader.abort();
-        JobError::Aborted("the worker did not answer in time".to_owned())
+        JobError::TimedOut
+    }
+
+    /// Kills the worker if it still makes the program of `job` ready, whose fault that is.
+    fn end_preparation(&self, job: u64) {
+        let mut jobs = self.jobs();
+        if !jobs.get(&job).is_some_and(Running::is_preparing) {
+            return;
+        }
+        let slow = jobs.remove(&job);
+        drop(jobs);
+        let error = self.give_up();
+        if let Some(slow) = slow {
+            let _ = slow.done.send(Err(error));
+        }
     }
 }
 
@@ -436,6 +456,22 @@ fn take_reply(shared: &Arc<Shared>, reply: Reply) -> Result<(), &'static str> {
             let _ = running.done.send(Err(JobError::Aborted(why.as_str().to_owned())));
             Ok(())
         }
+        Reply::TimedOut { job } => {
+            let running = jobs.remove(&job).ok_or(unknown)?;
+            let _ = running.done.send(Err(JobError::TimedOut));
+            Ok(())
+        }
+        Reply::Preparing { job } => {
+            let (deadline, weak) = (Instant::now() + shared.grace, Arc::downgrade(shared));
+            let timer = tokio::spawn(async move {
+                sleep_until(deadline).await;
+                if let Some(shared) = weak.upgrade() {
+                    shared.end_preparation(job);
+                }
+            });
+            jobs.get_mut(&job).ok_or(unknown)?.prepare(Timer(timer.abort_handle()))
+        }
+        Reply::Running { job } => jobs.get_mut(&job).ok_or(unknown)?.run(),
     }
 }
 

@@ -69,6 +69,16 @@ pub enum Reply {
         /// The content.
         hash: ContentHash,
     },
+    /// A job's program is being made ready, which cannot be interrupted.
+    Preparing {
+        /// The parent's number for it.
+        job: u64,
+    },
+    /// A job's program is ready and runs.
+    Running {
+        /// The parent's number for it.
+        job: u64,
+    },
     /// Part of a content that a job made; one content follows another.
     Output {
         /// The parent's number for the job.
@@ -100,6 +110,11 @@ pub enum Reply {
         /// What happened.
         why: Text<512>,
     },
+    /// A job ended without a result because its time was over.
+    TimedOut {
+        /// The parent's number for it.
+        job: u64,
+    },
 }
 codec!(enum Reply {
     0 = Ready,
@@ -107,6 +122,9 @@ codec!(enum Reply {
     2 = Output { job, hash, chunk, last },
     3 = Done { job, usage, trace_root, guest_us, unrunnable },
     4 = Abort { job, why },
+    5 = Preparing { job },
+    6 = Running { job },
+    7 = TimedOut { job },
 });
 
 /// Encodes a message with its length in front.

@@ -8,17 +8,13 @@ use std::time::Duration;
 use blake3::Hasher;
 use classes::job::Usage;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use types::manifest::{ENTRIES_MAX, PATH_BYTES_MAX};
+use tokio::task::AbortHandle;
+use types::manifest::{ENTRIES_MAX, MANIFEST_BYTES_MAX};
 use types::{ContentHash, Decode, Hash, Manifest, Receipt};
 
 use super::parent::{JobError, Request};
 use super::protocol::CHUNK_BYTES_MAX;
-use crate::job::Outcome;
-
-/// What standard output and error may take each, in bytes.
-const STREAM_BYTES_MAX: u64 = 16 << 20;
-/// What the entries of a manifest may take, in bytes: each its path, and what else it states.
-const MANIFEST_BYTES_MAX: u64 = (ENTRIES_MAX * (PATH_BYTES_MAX + 64)) as u64;
+use crate::job::{Outcome, STREAM_BYTES_MAX};
 
 /// A job's checked result.
 #[derive(Debug, Clone)]
@@ -68,6 +64,9 @@ pub(super) struct Running {
     contents: Arc<BTreeMap<ContentHash, Arc<[u8]>>>,
     /// Whether a content is on its way to the worker; a job waits for one at a time.
     pub(super) is_sending: bool,
+    stage: Stage,
+    /// Kills the worker unless the program is ready in time.
+    timer: Option<Timer>,
     partial: Option<Partial>,
     outputs: BTreeMap<ContentHash, Vec<u8>>,
     bytes_left: u64,
@@ -75,6 +74,24 @@ pub(super) struct Running {
     pub(super) done: oneshot::Sender<Result<Finished, JobError>>,
     /// Held until the worker has ended the job, wanted or not.
     _slot: OwnedSemaphorePermit,
+}
+
+/// How far the worker has come with a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Gathering,
+    Preparing,
+    Running,
+}
+
+/// A task that is stopped when this is dropped.
+#[derive(Debug)]
+pub(super) struct Timer(pub(super) AbortHandle);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// A content that has not come whole.
@@ -94,10 +111,12 @@ impl Running {
         let limits = &request.spec.limits;
         let streams = limits.output_bytes.min(STREAM_BYTES_MAX).saturating_mul(2);
         let bytes_left =
-            limits.output_bytes.saturating_add(streams).saturating_add(MANIFEST_BYTES_MAX);
+            limits.output_bytes.saturating_add(streams).saturating_add(MANIFEST_BYTES_MAX as u64);
         Self {
             contents: Arc::clone(&request.contents),
             is_sending: false,
+            stage: Stage::Gathering,
+            timer: None,
             partial: None,
             outputs: BTreeMap::new(),
             bytes_left,
@@ -115,6 +134,31 @@ impl Running {
         let content = self.contents.get(hash).ok_or("it asked for what the job does not read")?;
         self.is_sending = true;
         Ok(Arc::clone(content))
+    }
+
+    /// Takes that the worker makes the program ready, for which it has until `timer` runs out.
+    pub(super) fn prepare(&mut self, timer: Timer) -> Result<(), &'static str> {
+        self.timer = Some(timer);
+        self.advance(Stage::Gathering, Stage::Preparing)
+    }
+
+    /// Takes that the program is ready.
+    pub(super) fn run(&mut self) -> Result<(), &'static str> {
+        self.timer = None;
+        self.advance(Stage::Preparing, Stage::Running)
+    }
+
+    fn advance(&mut self, from: Stage, to: Stage) -> Result<(), &'static str> {
+        if self.stage != from {
+            return Err("it went from one stage of a job to another that does not follow");
+        }
+        self.stage = to;
+        Ok(())
+    }
+
+    /// Returns whether the worker makes the program ready.
+    pub(super) fn is_preparing(&self) -> bool {
+        self.stage == Stage::Preparing
     }
 
     /// Takes the next part of an output.

@@ -33,10 +33,14 @@ pub(crate) fn compiled(work: &Work) -> Outcome {
     run_on(&*COMPILER, work)
 }
 
+pub(crate) fn interpreted(work: &Work) -> Outcome {
+    run_on(&*INTERPRETER, work)
+}
+
 /// Runs a job on both engines, asserts that they agree on everything, and returns the outcome.
 pub(crate) fn on_both(work: &Work) -> Outcome {
     let compiled = compiled(work);
-    assert_same(&compiled, &run_on(&*INTERPRETER, work));
+    assert_same(&compiled, &interpreted(work));
     compiled
 }
 
@@ -71,6 +75,11 @@ pub(crate) fn house() -> PathBuf {
 /// Returns whether the tests run at their full size.
 pub(crate) fn is_long() -> bool {
     std::env::var_os("IDLEWILD_LONG").is_some()
+}
+
+/// Returns whether the tests run under an emulator, of which the speed says nothing.
+pub(crate) fn is_emulated() -> bool {
+    std::env::var_os("IDLEWILD_EMULATED").is_some()
 }
 
 /// Runs a script; returns whether it could do its work, having said why not.

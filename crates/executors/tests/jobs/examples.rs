@@ -63,8 +63,8 @@ fn hello_says_what_it_is_given() {
     assert_eq!(outcome.manifest.entries().len(), 3);
     assert_pinned(
         &outcome,
-        "ea8801000000000000030000004faa39920a820691484f25822a83dfc04c6913a1a39097e5e699c52a30f8b8bb",
-        "b6bf67bd540509d634c554e2783a17563dc329133ce0909997167b5c3ac9ffde",
+        "825626020000000000030000004faa39920a820691484f25822a83dfc04c6913a1a39097e5e699c52a30f8b8bb",
+        "6b14592be745a7750575f58fe753bd9e624ccc46a2bcc0af86297eefad2cf310",
     );
 }
 
@@ -78,8 +78,8 @@ fn sha256_hashes() {
     );
     assert_pinned(
         &outcome,
-        "22bf0100000000000000000000e44f1e25ebdffc1963cfe266cd09c5ffc24f19656e48c6e04375ea15bee3e849",
-        "e3f8b58005bf3ec35bb953b362ea1940d317a7d89348ad56ac30158e59a88a22",
+        "3ee4b601000000000000000000e44f1e25ebdffc1963cfe266cd09c5ffc24f19656e48c6e04375ea15bee3e849",
+        "74f445f04db50fe2f71eaa385160cd45bffc6b6bb2da8d7303fcc1a139829403",
     );
 }
 
@@ -94,7 +94,7 @@ fn a_tile_of_the_scene_is_the_same_everywhere() {
     assert!(tile.starts_with(b"P6\n"));
     assert_pinned(
         &outcome,
-        "4225aa010000000000000000006095da53e6d848a179ef9eb335c05f5f59ea866279bb0ff4694626ccbdf18243",
-        "44c468f72e8c8bdfed1130ccb05aefd774965d5d6b6e4d7f32ede2357928833b",
+        "2e0c640c0000000000000000006095da53e6d848a179ef9eb335c05f5f59ea866279bb0ff4694626ccbdf18243",
+        "72ef306123c4b41d98285abbaed7ce06648dcd60eb3330a63369293c8c470c3d",
     );
 }

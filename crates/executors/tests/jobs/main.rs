@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test says by panicking what it found")]
 #![expect(clippy::print_stdout, reason = "a test says what it measured and why it is skipped")]
 
+mod compile;
 mod engines;
 mod examples;
 mod hostile;
+mod preview1;
 mod programs;
 #[path = "../work/mod.rs"]
 mod work;

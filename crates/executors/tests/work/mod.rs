@@ -65,13 +65,23 @@ impl Work {
     }
 
     /// Gives the job files, sorted by path.
-    pub(crate) fn input(mut self, files: &[(&str, &[u8])]) -> Self {
+    pub(crate) fn input(self, files: &[(&str, &[u8])]) -> Self {
+        self.input_tree(files, &[])
+    }
+
+    /// Gives the job files and empty directories.
+    pub(crate) fn input_tree(mut self, files: &[(&str, &[u8])], directories: &[&str]) -> Self {
         let mut entries = Vec::new();
         for (path, bytes) in files {
             let hash = self.add(bytes);
             let kind = EntryKind::File { hash, bytes: u64::try_from(bytes.len()).unwrap() };
             entries.push(Entry { path: RelativePath::new(*path).unwrap(), kind });
         }
+        for path in directories {
+            let path = RelativePath::new(*path).unwrap();
+            entries.push(Entry { path, kind: EntryKind::Directory {} });
+        }
+        entries.sort_by(|a, b| a.path.as_str().split('/').cmp(b.path.as_str().split('/')));
         let manifest = Manifest::new(entries).unwrap().to_bytes();
         self.spec.input = Some(self.add(&manifest));
         self

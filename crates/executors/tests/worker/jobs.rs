@@ -76,7 +76,10 @@ fn asked_once() {
         for _ in 0..3 {
             run(&worker, &work).await.unwrap();
         }
-        let Some((first, last)) = first.zip(bytes_read(worker.id().unwrap())) else { return };
+        let Some((first, last)) = first.zip(bytes_read(worker.id().unwrap())) else {
+            println!("skipped: this account may not see what the worker reads");
+            return;
+        };
         assert!(first > 20 << 20, "the content was read: {first}");
         assert!(last - first < 1 << 20, "and not again: {}", last - first);
     });
@@ -143,8 +146,7 @@ fn wall_clock() {
             }
         };
         let (short, ()) = tokio::join!(short, others);
-        let aborted = JobError::Aborted("the wall-clock limit passed".to_owned());
-        assert_eq!(short.unwrap_err(), aborted);
+        assert_eq!(short.unwrap_err(), JobError::TimedOut);
         assert!(!worker.is_lost());
         run(&worker, &trivial(2)).await.unwrap();
     });
@@ -194,7 +196,7 @@ fn equal_outputs() {
 fn unrunnable() {
     on_runtime(async {
         let worker = worker().await;
-        let large = vec![0; (64 << 20) + 1];
+        let large = vec![0; (16 << 20) + 1];
         let mut bad_input = trivial(0);
         bad_input.spec.input = Some(bad_input.add(b"no manifest"));
         for (work, why) in [

@@ -20,6 +20,7 @@ pub(crate) const PREFIX: &str = "liar-";
 pub(crate) const TESTS: &[Test] = &[
     ("a_worker_that_breaks_a_rule_is_killed", rules),
     ("a_worker_that_does_not_answer_is_killed", silence),
+    ("a_program_that_is_never_ready_costs_the_worker_and_its_job_only", stuck),
     ("a_worker_that_tells_no_lie_is_believed", honest),
 ];
 
@@ -85,17 +86,31 @@ const LIES: &[(&str, Lie)] = &[
         write(&mut &mut *out, &Reply::Need { job, hash: ContentHash::of(b"a secret") })
     }),
     ("greedy", |job, out| {
-        // The program is larger than what the parent can write before it is read.
-        let need = Reply::Need { job, hash: greedy_work().spec.program };
+        // The content is larger than what the parent can write before it is read.
+        let need = Reply::Need { job, hash: greedy_work().spec.stdin.unwrap() };
         write(&mut &mut *out, &need)?;
         write(&mut &mut *out, &need)
     }),
+    ("hasty", |job, out| write(&mut &mut *out, &Reply::Running { job })),
     ("dies", |_, _| std::process::exit(3)),
 ];
 
 /// Lies that are no lies: the worker is believed, or waited for.
-const OTHERS: &[(&str, Lie)] =
-    &[("honest", |job, out| empty_result(out, job, 1)), ("silent", |_, _| Ok(()))];
+const OTHERS: &[(&str, Lie)] = &[
+    ("honest", |job, out| {
+        write(&mut &mut *out, &Reply::Preparing { job })?;
+        write(&mut &mut *out, &Reply::Running { job })?;
+        empty_result(out, job, 1)
+    }),
+    ("silent", |_, _| Ok(())),
+    // Makes the first program ready and is never done with it.
+    ("stuck", |job, out| {
+        if job > 0 {
+            return Ok(());
+        }
+        write(&mut &mut *out, &Reply::Preparing { job })
+    }),
+];
 
 trait IntoName {
     fn into_name(self) -> ContentHash;
@@ -167,7 +182,7 @@ fn greedy_is(lie: &Lie) -> bool {
 }
 
 fn greedy_work() -> Work {
-    Work::new(&vec![1; 40 << 20])
+    trivial(0).stdin(&vec![1; 40 << 20])
 }
 
 async fn liar(lie: &str, grace: Duration) -> (tempfile::TempDir, Worker) {
@@ -201,8 +216,7 @@ fn silence() {
         let slow = worker.run(request(&trivial(0), Duration::from_millis(1)));
         let other = worker.run(request(&trivial(0), Duration::from_secs(3600)));
         let (slow, other) = tokio::join!(slow, other);
-        let gave_up = JobError::Aborted("the worker did not answer in time".to_owned());
-        assert_eq!(slow.map(|_| ()), Err(gave_up));
+        assert_eq!(slow.map(|_| ()), Err(JobError::TimedOut));
         assert_eq!(other.map(|_| ()), Err(JobError::WorkerLost));
         wait_until_gone(worker.id().unwrap());
 
@@ -217,6 +231,19 @@ fn silence() {
         drop(dropped);
         wait_until_gone(worker.id().unwrap());
         assert!(worker.is_lost());
+    });
+}
+
+fn stuck() {
+    on_runtime(async {
+        let (_folder, worker) = liar("stuck", Duration::from_millis(200)).await;
+        let hour = Duration::from_secs(3600);
+        let slow = worker.run(request(&trivial(0), hour));
+        let other = worker.run(request(&trivial(0), hour));
+        let (slow, other) = tokio::join!(slow, other);
+        assert_eq!(slow.map(|_| ()), Err(JobError::TimedOut));
+        assert_eq!(other.map(|_| ()), Err(JobError::WorkerLost));
+        wait_until_gone(worker.id().unwrap());
     });
 }
 

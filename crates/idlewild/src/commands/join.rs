@@ -44,8 +44,8 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
         let text = format!("the network has the genesis {}, not {expected}", status.genesis);
         return Err(Failure::new(Exit::Failed, text).hint("check URL and hash"));
     }
-    let key = context.keyring()?;
-    let address = key.load_or_make(&settings.key, NewPassphrase::Wanted)?.address();
+    let keyring = context.keyring()?;
+    let address = keyring.ensure(&settings.key, NewPassphrase::Wanted)?;
     let pin = Pin {
         network: status.network.to_string(),
         genesis: status.genesis,

@@ -1,16 +1,23 @@
 //! `idlewild lease`
 
-use api::LeaseView;
+use std::path::{Path, PathBuf};
+
+use api::{Bundle, LeaseView};
 use clap::{Args, Subcommand};
 use classes::job::{Spec, Usage};
 use serde_json::{Value, json};
 use types::{Action, Decode, LeaseId, LeaseState, Readers};
 
 use super::Context;
-use crate::failure::{Exit, Explain, Outcome};
+use crate::failure::{Exit, Explain, Failure, Outcome};
+use crate::jobs::{self, Done, prove};
 use crate::output::{count, dollars, relative, usd};
+use crate::part::{Part, check_empty};
+use crate::verify::Proven;
 
-/// Show a lease, close it, or get the proof of its bill
+/// Show a lease, close it, get its results or the proof of its bill
+///
+/// What is shown was checked as `idlewild verify` does it; a node that cannot prove it is an error.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
@@ -42,6 +49,15 @@ enum Command {
         #[arg(value_name = "LEASE")]
         lease: String,
     },
+    /// Get what its job wrote: files, and the streams to this command's
+    Fetch {
+        /// The lease
+        #[arg(value_name = "LEASE")]
+        lease: String,
+        /// Where the files of /out go; must be empty or absent
+        #[arg(long, value_name = "DIR")]
+        output: PathBuf,
+    },
 }
 
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> {
@@ -49,6 +65,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
         (Some(Command::Show { lease }), _) | (None, Some(lease)) => show(context, &lease).await,
         (Some(Command::Close { lease }), _) => close(context, &lease).await,
         (Some(Command::Bundle { lease }), _) => bundle(context, &lease).await,
+        (Some(Command::Fetch { lease, output }), _) => fetch(context, &lease, &output).await,
         (None, None) => unreachable!("the parser asks for a lease where there is no command"),
     }
 }
@@ -61,7 +78,10 @@ async fn show(context: &Context, lease: &str) -> Outcome<u8> {
     let id = identifier(lease)?;
     let network = context.network().await?;
     let view = network.client.lease(id).await?;
-    context.output.show(describe(&view), &value(&view))?;
+    let (bundle, proven) = prove(&network.client, &network.status.genesis, id).await?;
+    let Proven { lease, order, receipts, .. } = proven;
+    let view = LeaseView { lease, order, receipts, archived: view.archived };
+    context.output.show(describe(&view, &bundle), &value(&view))?;
     Ok(0)
 }
 
@@ -80,12 +100,34 @@ async fn bundle(context: &Context, lease: &str) -> Outcome<u8> {
     let id = identifier(lease)?;
     let network = context.network().await?;
     let bundle = network.client.bundle(id).await?;
+    // A file's content, the same with and without `--json`.
     let text = serde_json::to_string(&bundle).because("cannot write the bundle")?;
-    context.output.show(format_args!("{text}\n"), &json!(bundle))?;
+    context.output.raw(format!("{text}\n").as_bytes())?;
     Ok(0)
 }
 
-fn describe(view: &LeaseView) -> String {
+async fn fetch(context: &Context, lease: &str, output: &Path) -> Outcome<u8> {
+    let id = identifier(lease)?;
+    check_empty(output)?;
+    let (_, signer) = context.signer().await?;
+    let (bundle, proven) = prove(&signer.client, &signer.genesis, id).await?;
+    let Some(done) = Done::of(bundle, proven)? else {
+        let text = format!("lease {id} ended without a receipt, so that it has no results");
+        return Err(Failure::new(Exit::Failed, text).hint("run the job again"));
+    };
+    let results = jobs::results(&signer, &done).await?;
+    jobs::save(&signer, id, &results, output).await?;
+    let part = Part { done, results };
+    if context.output.json {
+        context.output.show("", &part.to_json())?;
+    } else {
+        part.show_streams(context.output)?;
+    }
+    context.output.say(part.line(Some(output)));
+    Ok(0)
+}
+
+fn describe(view: &LeaseView, bundle: &Bundle) -> String {
     let LeaseView { lease, order, receipts, archived } = view;
     let mut lines = vec![
         ("lease", lease.id.to_string()),
@@ -136,11 +178,12 @@ fn describe(view: &LeaseView) -> String {
     }
     lines.push((
         "proof",
-        if *archived {
-            "it left the state; its bundle proves it as of the block before".to_owned()
-        } else {
-            format!("`idlewild lease bundle {}` shows that the state has it", lease.id)
-        },
+        format!(
+            "checked, as of block {}{}; `idlewild lease bundle {}` keeps it",
+            bundle.header.header.height,
+            if *archived { ", the last before it left the state" } else { "" },
+            lease.id
+        ),
     ));
     lines.into_iter().map(|(name, text)| format!("{name:<9} {text}\n")).collect()
 }

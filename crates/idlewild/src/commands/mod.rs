@@ -51,6 +51,7 @@ impl Context {
     async fn signer(&self) -> Outcome<(Network, Signer)> {
         let key = self.keyring()?.load(&self.settings.key)?;
         let network = self.network().await?;
+        network.name_unless_joined(&self.settings, self.output);
         let signer = network.signer(key);
         Ok((network, signer))
     }

@@ -76,11 +76,13 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
     let keyring = context.keyring()?;
     let network = context.network().await?;
     let parameters = network.client.parameters().await?;
-    let config = agent::config(&network, &settings.data, &parameters, arguments.slots);
+    let config =
+        agent::config(&network, &settings.data, &settings.key, &parameters, arguments.slots);
     let config = arguments.apply(config)?;
     let passphrase =
         if arguments.no_passphrase { NewPassphrase::None } else { NewPassphrase::Wanted };
     let account = keyring.load_or_make(&settings.key, passphrase)?;
+    network.name_unless_joined(settings, context.output);
     let view = network.client.account(account.address()).await?;
     agent::check_funds(&view, &config, &parameters, network.status.token)?;
 

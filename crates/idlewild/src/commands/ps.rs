@@ -10,6 +10,8 @@ use crate::failure::{Exit, Explain, Outcome};
 use crate::output::{Table, dollars, relative, short, usd};
 
 /// Show your leases and waiting orders, newest first
+///
+/// As the node says; `idlewild lease LEASE` checks one.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Also what is over

@@ -7,7 +7,7 @@ use types::Amount;
 use super::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::jobs::{ask_for_quote, order_terms};
-use crate::output::{Table, count, dollars, plural, short, usd};
+use crate::output::{Table, count, dollars, one_line, plural, short, usd};
 use crate::request::{JobArguments, Stdin};
 
 /// Ask who could run a job now, for how much, and why others could not
@@ -56,7 +56,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
         text.push_str(&format!(
             "{} excluded: {}\n",
             count(exclusion.offers.into()),
-            exclusion.reason
+            one_line(&exclusion.reason)
         ));
     }
     let value = json!({

@@ -1,17 +1,19 @@
 //! `idlewild run`
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::Args;
-use classes::job::Exit as JobExit;
 use serde_json::{Value, json};
-use types::{Amount, Readers, Units};
+use types::{Amount, LeaseId, Readers, Units};
 
 use super::Context;
 use crate::failure::{Explain, Failure, NO_RESULT, Outcome};
-use crate::jobs::{self, Done, Jobs, Results, Step};
-use crate::output::{Output, bytes, count, dollars, duration, plural, short, usd};
+use crate::jobs::{self, Done, Jobs, Step};
+use crate::output::{Output, count, dollars, duration, short, usd};
+use crate::part::{Part, check_empty};
 use crate::request::{JobArguments, Request, Stdin};
 use crate::signals::asked_to_end;
 
@@ -20,7 +22,11 @@ use crate::signals::asked_to_end;
 /// The program sees --input as /in, writes files to /out (which go to --output) or to its working
 /// directory, and has standard streams, arguments and an environment. It has no network, and its
 /// clock and randomness follow from the lease, so that the same job gives the same result
-/// everywhere.
+/// everywhere. A terminal is shown no control characters of it; a file or pipe gets all bytes.
+///
+/// Each lease is checked as `idlewild verify` does it before it counts as done, and each part is
+/// saved as soon as it is. Where it ends early, the leases that are paid are named: `idlewild
+/// lease fetch` gets results later.
 ///
 /// Exit codes: the program's own, its lowest byte. A program that is stopped ends with 128 plus a
 /// signal's number, as shells have it: 132 called a function that is not there, 134 reached
@@ -58,7 +64,7 @@ async fn execute(context: &Context, arguments: Arguments) -> Outcome<u8> {
     if let Some(directory) = &output {
         check_empty(directory)?;
     }
-    let (network, signer) = context.signer().await?;
+    let (_, signer) = context.signer().await?;
     let began = Instant::now();
     let bar = context.output.bar(u64::from(request.count()), "jobs");
     let told = |what: &str| bar.set_message(format!("uploading {what}"));
@@ -66,46 +72,63 @@ async fn execute(context: &Context, arguments: Arguments) -> Outcome<u8> {
     let specs = request.specs(&names)?;
     let jobs = Jobs::new(signer, request.terms.clone()).await?;
     let watch = |index: usize, step: Step| show_step(context.output, &bar, &request, index, step);
-    let done = tokio::select! {
-        done = jobs.run_many(&specs, &watch) => done,
+    let kept = Kept { request: &request, output, bundle, parts: Mutex::default() };
+    let deliver = async |index: usize, done: Done| kept.keep(&jobs, index, done).await;
+    let end = tokio::select! {
+        end = jobs.run_many(&specs, &watch, deliver) => end,
         () = asked_to_end() => Err(Failure::stopped()),
     };
     // Whatever happened, nothing is left running that nobody waits for.
-    jobs.close().await;
+    let given_up = jobs.close().await;
     bar.finish_and_clear();
-    let done = done?;
-    let mut parts = Vec::with_capacity(done.len());
-    for (index, done) in done.into_iter().enumerate() {
-        let results = jobs.results(&done).await?;
-        if let Some(directory) = &output {
-            let to = part_directory(directory, &request, index);
-            jobs.save(&done, &results, &to).await?;
+    let parts = kept.parts.lock().unwrap_or_else(PoisonError::into_inner);
+    let saved = kept.output.as_deref();
+    let report = Report { request: &request, parts: &parts, began, saved };
+    match end {
+        Ok(()) => {
+            report.show(context.output)?;
+            Ok(report.exit_code())
         }
-        if let Some(path) = &bundle {
-            let bundle = network.client.bundle(done.lease.id).await?;
-            let text = serde_json::to_vec(&bundle).because("cannot write the bundle")?;
-            let path = part_file(path, &request, index);
+        Err(failure) => {
+            let here = |lease: &LeaseId| parts.values().any(|part| part.done.lease.id == *lease);
+            let mut unfetched = jobs.paid();
+            unfetched.retain(|lease| !here(lease));
+            report.show_failed(context.output, failure, &unfetched, &given_up)
+        }
+    }
+}
+
+/// What is kept of each part, as soon as it is done.
+struct Kept<'a> {
+    request: &'a Request,
+    output: Option<PathBuf>,
+    bundle: Option<PathBuf>,
+    parts: Mutex<BTreeMap<usize, Part>>,
+}
+
+impl Kept<'_> {
+    async fn keep(&self, jobs: &Jobs, index: usize, done: Done) -> Outcome<()> {
+        if let Some(path) = &self.bundle {
+            let text = serde_json::to_vec(&done.bundle).because("cannot write the bundle")?;
+            let path = part_file(path, self.request, index);
             let unwritten = || format!("cannot write {}", path.display());
             std::fs::write(&path, text).because(unwritten())?;
         }
-        parts.push(Part { done, results });
+        let results = jobs.results(&done).await?;
+        if let Some(directory) = &self.output {
+            let to = part_directory(directory, self.request, index);
+            jobs.save(&done, &results, &to).await?;
+        }
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.insert(index, Part { done, results });
+        Ok(())
     }
-    let code = parts.iter().map(|part| exit_code(part.done.usage.exit)).find(|code| *code != 0);
-    let report = Report { request: &request, parts: &parts, began, saved: output.as_deref() };
-    report.show(context.output)?;
-    Ok(code.unwrap_or(0))
-}
-
-/// A job with what it wrote.
-struct Part {
-    done: Done,
-    results: Results,
 }
 
 /// What is shown at the end.
 struct Report<'a> {
     request: &'a Request,
-    parts: &'a [Part],
+    parts: &'a BTreeMap<usize, Part>,
     began: Instant,
     saved: Option<&'a Path>,
 }
@@ -113,20 +136,66 @@ struct Report<'a> {
 impl Report<'_> {
     fn show(&self, output: Output) -> Outcome<()> {
         if output.json {
-            output.show("", &self.to_json())?;
-        } else {
-            for part in self.parts {
-                output.raw(&part.results.stdout)?;
-                output.raw_error(&part.results.stderr);
-            }
+            return output.show("", &self.to_json()).map(|()| self.say(output));
         }
-        for (index, part) in self.parts.iter().enumerate() {
-            output.say(self.line(index, part));
+        self.show_streams(output)?;
+        self.say(output);
+        Ok(())
+    }
+
+    /// Shows what there is although not everything is, and which leases are paid without a result
+    /// here; returns the failure with all of it.
+    fn show_failed(
+        &self,
+        output: Output,
+        failure: Failure,
+        unfetched: &[LeaseId],
+        given_up: &[LeaseId],
+    ) -> Outcome<u8> {
+        if !output.json {
+            self.show_streams(output)?;
+        }
+        if !self.parts.is_empty() {
+            self.say(output);
+        }
+        for lease in unfetched {
+            output.warn(format_args!(
+                "lease {lease} is paid and its results are not here: `idlewild lease fetch {lease} \
+                 --output DIR` gets them"
+            ));
+        }
+        for lease in given_up {
+            output.warn(format_args!(
+                "lease {lease} was closed before its end: `idlewild lease {lease}` says what it \
+                 cost"
+            ));
+        }
+        let parts: Vec<Value> = self.parts.values().map(Part::to_json).collect();
+        Err(failure
+            .with("jobs", json!(parts))
+            .with("unfetched", json!(unfetched))
+            .with("given_up", json!(given_up)))
+    }
+
+    fn show_streams(&self, output: Output) -> Outcome<()> {
+        self.parts.values().try_for_each(|part| part.show_streams(output))
+    }
+
+    fn say(&self, output: Output) {
+        for (index, part) in self.parts {
+            let name = match self.request.is_split() {
+                true => format!("part {index}: "),
+                false => String::new(),
+            };
+            output.say(format_args!("{name}{}", part.line(self.saved)));
         }
         if self.parts.len() > 1 {
+            let count_of = match self.parts.len() == usize_of(self.request.count()) {
+                true => format!("all {} parts", self.parts.len()),
+                false => format!("{} of {} parts", self.parts.len(), self.request.count()),
+            };
             output.say(format_args!(
-                "all {} parts: {} Mfuel, {} paid, {}",
-                self.parts.len(),
+                "{count_of}: {} Mfuel, {} paid, {}",
                 count(self.units().get()),
                 usd(self.paid()),
                 duration(self.began.elapsed()),
@@ -134,43 +203,17 @@ impl Report<'_> {
         }
         output.say(format_args!("inputs seen by: {}", self.seen_by().join("; ")));
         output.say("CONFIDENTIALITY: NONE (providers run on ordinary hardware)");
-        Ok(())
     }
 
-    fn line(&self, index: usize, part: &Part) -> String {
-        let Part { done, results } = part;
-        let lease = &done.lease;
-        let name = if self.request.is_split() { format!("part {index}: ") } else { String::new() };
-        let again = if done.attempts > 1 {
-            format!(", placed {} times", done.attempts)
-        } else {
-            String::new()
-        };
-        let files: u64 = results.files.contents().map(|(_, length)| length).sum();
-        let files = match (results.files.entries().len(), self.saved) {
-            (0, _) => String::new(),
-            (number, Some(_)) => format!(", {} ({})", plural(number, "file"), bytes(files)),
-            (number, None) => {
-                let (number, size) = (plural(number, "file"), bytes(files));
-                format!(", {number} ({size}) not kept: --output DIR keeps them")
-            }
-        };
-        format!(
-            "{name}{}; {} Mfuel, {} paid to {}{again}{files}; lease {}",
-            describe(done.usage.exit),
-            count(lease.settlement.units.get()),
-            usd(lease.settlement.gross.saturating_plus(lease.settlement.premium)),
-            lease.provider,
-            lease.id,
-        )
+    fn exit_code(&self) -> u8 {
+        self.parts.values().map(Part::exit_code).find(|code| *code != 0).unwrap_or(0)
     }
 
     fn to_json(&self) -> Value {
-        let parts: Vec<Value> = self.parts.iter().map(part_json).collect();
-        let codes = self.parts.iter().map(|part| exit_code(part.done.usage.exit));
+        let parts: Vec<Value> = self.parts.values().map(Part::to_json).collect();
         json!({
             "ok": true,
-            "exit_code": codes.clone().find(|code| *code != 0).unwrap_or(0),
+            "exit_code": self.exit_code(),
             "jobs": parts,
             "units": self.units(),
             "paid_usd": dollars(self.paid()),
@@ -182,22 +225,18 @@ impl Report<'_> {
     }
 
     fn units(&self) -> Units {
-        let units = self.parts.iter().map(|part| part.done.lease.settlement.units);
+        let units = self.parts.values().map(|part| part.done.lease.settlement.units);
         units.fold(Units::ZERO, Units::saturating_plus)
     }
 
     fn paid(&self) -> Amount {
-        let paid = self.parts.iter().map(|part| {
-            let settlement = &part.done.lease.settlement;
-            settlement.gross.saturating_plus(settlement.premium)
-        });
-        paid.fold(Amount::ZERO, Amount::saturating_plus)
+        self.parts.values().map(Part::paid).fold(Amount::ZERO, Amount::saturating_plus)
     }
 
     fn seen_by(&self) -> Vec<String> {
         let mut seen: Vec<String> = self
             .parts
-            .iter()
+            .values()
             .map(|part| format!("provider {}", part.done.lease.provider))
             .collect();
         seen.sort();
@@ -211,25 +250,8 @@ impl Report<'_> {
     }
 }
 
-fn part_json(part: &Part) -> Value {
-    let Part { done, results } = part;
-    let lease = &done.lease;
-    let files: Vec<&str> =
-        results.files.entries().iter().map(|entry| entry.path.as_str()).collect();
-    json!({
-        "lease": lease.id,
-        "provider": lease.provider,
-        "exit": done.usage.exit,
-        "exit_code": exit_code(done.usage.exit),
-        "fuel": done.usage.fuel,
-        "units": lease.settlement.units,
-        "paid_usd": dollars(lease.settlement.gross.saturating_plus(lease.settlement.premium)),
-        "work_root": done.receipt.receipt.work_root,
-        "attempts": done.attempts,
-        "stdout": String::from_utf8_lossy(&results.stdout),
-        "stderr": String::from_utf8_lossy(&results.stderr),
-        "files": files,
-    })
+fn usize_of(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 fn show_step(
@@ -264,72 +286,4 @@ fn part_file(path: &Path, request: &Request, index: usize) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{index}"));
     name.into()
-}
-
-fn check_empty(directory: &Path) -> Outcome<()> {
-    match std::fs::read_dir(directory) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => Err(Failure::usage(format_args!("{} is not empty", directory.display()))
-                .hint("results never replace files: name an empty or new directory")),
-        },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error).because(format_args!("cannot write to {}", directory.display())),
-    }
-}
-
-/// Returns the process's exit code for how a job ended.
-const fn exit_code(exit: JobExit) -> u8 {
-    match exit {
-        JobExit::Code(code) => {
-            let [low, ..] = code.to_le_bytes();
-            // A failure must not pass for success because its lowest byte is zero.
-            if low == 0 && code != 0 { 1 } else { low }
-        }
-        JobExit::Unrunnable => 126,
-        JobExit::BadCall => 132,
-        JobExit::Unreachable => 134,
-        JobExit::DivisionByZero | JobExit::IntegerOverflow => 136,
-        JobExit::OutOfBounds | JobExit::StackExhausted => 139,
-        JobExit::OutOfFuel => 152,
-    }
-}
-
-fn describe(exit: JobExit) -> String {
-    match exit {
-        JobExit::Code(0) => "done".to_owned(),
-        JobExit::Code(code) => format!("ended with code {code}"),
-        JobExit::OutOfFuel => "stopped: its fuel is used up (--fuel allows more)".to_owned(),
-        JobExit::StackExhausted => "stopped: it called too deeply".to_owned(),
-        JobExit::Unreachable => "stopped: it gave up (a panic or abort)".to_owned(),
-        JobExit::OutOfBounds => "stopped: it went out of its memory's bounds".to_owned(),
-        JobExit::DivisionByZero => "stopped: it divided by zero".to_owned(),
-        JobExit::IntegerOverflow => "stopped: a number overflowed".to_owned(),
-        JobExit::BadCall => "stopped: it called a function that is not there".to_owned(),
-        JobExit::Unrunnable => "could not begin: it is malformed, above a limit, or imports what \
-            WASI preview 1 does not have"
-            .to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_exit_code_is_the_programs_own() {
-        let code = |code| exit_code(JobExit::Code(code));
-        assert_eq!([0, 7, 255, 256, 257, u32::MAX].map(code), [0, 7, 255, 1, 1, 255]);
-        let stops = [JobExit::OutOfFuel, JobExit::Unreachable, JobExit::Unrunnable];
-        assert_eq!(stops.map(exit_code), [152, 134, 126]);
-    }
-
-    #[test]
-    fn results_never_replace_files() {
-        let directory = tempfile::tempdir().unwrap();
-        assert!(check_empty(directory.path()).is_ok());
-        assert!(check_empty(&directory.path().join("new")).is_ok());
-        std::fs::write(directory.path().join("a"), b"").unwrap();
-        assert_eq!(check_empty(directory.path()).unwrap_err().code(), 2);
-    }
 }

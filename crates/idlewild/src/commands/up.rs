@@ -11,7 +11,7 @@ use types::Address;
 
 use super::Context;
 use crate::agent;
-use crate::config::PORT;
+use crate::config::{PORT, Pin};
 use crate::failure::{Exit, Explain, Failure, Outcome};
 use crate::keyring::{Keyring, NewPassphrase};
 use crate::local::LocalNode;
@@ -29,7 +29,9 @@ const OFFER_TIMEOUT: Duration = Duration::from_secs(20);
 ///
 /// A node with its ledger, API and faucet, a provider that sells this machine's time, and a key
 /// with funds to order with. The network is made when it is not there yet, and goes on where it
-/// was when it is started again.
+/// was when it is started again; other commands with this data directory then ask its node.
+///
+/// Keys that it makes have the passphrase of IDLEWILD_PASSPHRASE, or none.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The address that the node listens on
@@ -96,11 +98,13 @@ async fn serve(
     let network = node.network().await?;
     let keyring = context.keyring()?;
     let tenant = fund(&network, &keyring, &context.settings.key).await?;
+    pin(context, &network)?;
     if !arguments.no_provider {
         let parameters = network.client.parameters().await?;
         let slots = arguments.slots;
-        let config = agent::config(&network, &context.settings.data, &parameters, slots);
-        let account = keyring.load_or_make(PROVIDER_KEY, NewPassphrase::None)?;
+        let data = &context.settings.data;
+        let config = agent::config(&network, data, PROVIDER_KEY, &parameters, slots);
+        let account = keyring.load_or_make(PROVIDER_KEY, NewPassphrase::Unasked)?;
         let started = agent::start(config, &keyring, PROVIDER_KEY, account).await?;
         let mut status = started.status();
         *agent = Some(started);
@@ -129,11 +133,33 @@ async fn serve(
     std::future::pending().await
 }
 
+/// Binds the data directory to the network that it holds, unless it belongs to another.
+fn pin(context: &Context, network: &Network) -> Outcome<()> {
+    let (settings, status) = (&context.settings, &network.status);
+    let pin = Pin {
+        network: status.network.to_string(),
+        genesis: status.genesis,
+        node: network.client.address().to_owned(),
+    };
+    match &settings.pin {
+        Some(joined) if joined.genesis != pin.genesis => {
+            context.output.warn(format_args!(
+                "commands with this data directory ask {} of the network {}, not this node; use \
+                 another --data DIR for one of them",
+                joined.node, joined.network
+            ));
+            Ok(())
+        }
+        Some(joined) if *joined == pin => Ok(()),
+        _ => pin.write(&settings.data),
+    }
+}
+
 /// Makes sure that the tenant's key is there and has funds.
 async fn fund(network: &Network, keyring: &Keyring, name: &str) -> Outcome<Address> {
     let address = match keyring.entry(name) {
         Ok(entry) => entry.address,
-        Err(_) => keyring.load_or_make(name, NewPassphrase::None)?.address(),
+        Err(_) => keyring.load_or_make(name, NewPassphrase::Unasked)?.address(),
     };
     let view = network.client.account(address).await?;
     if view.account.is_none() {

@@ -10,7 +10,7 @@ use serde_json::json;
 use types::Hash;
 
 use super::Context;
-use crate::failure::{Exit, Explain, Failure, Outcome};
+use crate::failure::{Exit, Explain, Failure, NETWORK_UNCHECKED, Outcome};
 use crate::output::dollars;
 use crate::verify::rerun::{Engine, Given, rerun};
 use crate::verify::{Check, check};
@@ -23,8 +23,9 @@ use crate::verify::{Check, check};
 /// computed anew. With --program the job is also run again on this machine, and must give the
 /// same work root.
 ///
-/// The network is what the bundle says it is: compare its genesis with one you know, or pass it
-/// as --genesis.
+/// All of it counts for the network that the bundle names, and anybody can make a network: so the
+/// genesis must be that of the joined network, or of --genesis. Where there is neither, the end is
+/// `network NOT CHECKED` with exit code 6.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The bundle; `-` reads standard input
@@ -58,11 +59,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
         .because(format_args!("{} proves nothing", arguments.bundle.display()))
         .hint("do not pay or trust it; get the bundle again from a node you trust")?;
     let expected = arguments.genesis.or(context.settings.pin.as_ref().map(|pin| pin.genesis));
-    if let Some(expected) = expected.filter(|expected| *expected != proven.genesis) {
-        let text = format!("the lease is of the network {}, not {expected}", proven.genesis);
-        return Err(Failure::new(Exit::Failed, text)
-            .hint("name the network that you expect with --genesis HASH"));
-    }
+    let network = Expected::compare(expected, proven.genesis)?;
     let mut checks = proven.checks.clone();
     if let Some(program) = arguments.program {
         let given = Given { program, input: arguments.input, stdin: arguments.stdin };
@@ -73,9 +70,19 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
     let lease = &proven.lease;
     let mut text: String =
         checks.iter().map(|check| format!("ok  {:<12} {}\n", check.name, check.found)).collect();
-    text.push_str(&format!("lease {} holds on the network {}\n", lease.id, proven.genesis));
+    text.push_str(&match network {
+        Expected::Found => format!("lease {} holds on the network {}\n", lease.id, proven.genesis),
+        Expected::Unknown => format!(
+            "network NOT CHECKED: lease {} holds if {} is the genesis of yours\n",
+            lease.id, proven.genesis
+        ),
+    });
     let value = json!({
-        "ok": true,
+        "ok": network == Expected::Found,
+        "network": match network {
+            Expected::Found => "checked",
+            Expected::Unknown => "not checked",
+        },
         "lease": lease.id,
         "genesis": proven.genesis,
         "state": lease.state,
@@ -86,7 +93,37 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
         "checks": checks,
     });
     context.output.show(text, &value)?;
+    if network == Expected::Unknown {
+        context.output.say(
+            "hint: pass the genesis that you know from elsewhere as --genesis HASH, or join the \
+             network: `idlewild join URL`",
+        );
+        return Ok(NETWORK_UNCHECKED);
+    }
     Ok(0)
+}
+
+/// Whether the network is the one that it must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    /// It is.
+    Found,
+    /// Nobody said which one it must be.
+    Unknown,
+}
+
+impl Expected {
+    fn compare(expected: Option<Hash>, found: Hash) -> Outcome<Self> {
+        match expected {
+            None => Ok(Self::Unknown),
+            Some(expected) if expected == found => Ok(Self::Found),
+            Some(expected) => {
+                let text = format!("the lease is of the network {found}, not {expected}");
+                Err(Failure::new(Exit::Failed, text)
+                    .hint("name the network that you expect with --genesis HASH"))
+            }
+        }
+    }
 }
 
 fn read(path: &Path) -> Outcome<Bundle> {
@@ -105,4 +142,17 @@ fn read(path: &Path) -> Outcome<Bundle> {
     serde_json::from_slice(&bytes)
         .because(format_args!("{} is not a lease's bundle", path.display()))
         .hint("get one with `idlewild lease bundle LEASE`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_network_is_the_expected_one_or_unknown() {
+        let (one, other) = (Hash::of("test", &[b"a"]), Hash::of("test", &[b"b"]));
+        assert_eq!(Expected::compare(Some(one), one).unwrap(), Expected::Found);
+        assert_eq!(Expected::compare(None, one).unwrap(), Expected::Unknown);
+        assert_eq!(Expected::compare(Some(other), one).unwrap_err().code(), 1);
+    }
 }

@@ -60,7 +60,11 @@ impl Bill {
                     bill.proven += 1;
                     locked = locked.plus(proven.lease.escrow)?;
                 }
-                Err(refuted) => bill.faults.push(format!("lease {id}: {}", chain(&refuted))),
+                Err(refuted) => {
+                    // With its causes, on one line.
+                    let refuted = anyhow::Error::new(refuted);
+                    bill.faults.push(format!("lease {id}: {refuted:#}"));
+                }
             }
         }
         let held = network.client.account(tenant).await?.balances.usd;
@@ -107,17 +111,6 @@ impl Bill {
     pub(crate) fn holds(&self) -> bool {
         self.faults.is_empty() && self.proven == self.leases
     }
-}
-
-/// Returns an error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 /// The bill for people.

@@ -4,14 +4,16 @@
 mod bill;
 mod children;
 mod picture;
+mod place;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use classes::job::{Exit as JobExit, Limits, Spec};
 use executors::wasm::specification::METERING_VERSION;
-use tempfile::TempDir;
 use types::{Address, AuditTerms, Constraint, Hash, List, Readers, Text};
 
 pub(crate) use bill::Bill;
@@ -24,6 +26,7 @@ use crate::output::{Output, duration, short};
 use crate::signals::asked_to_end;
 use children::Children;
 use picture::{Grid, Picture};
+use place::Place;
 
 /// The program that traces a tile.
 const PROGRAM: &[u8] = include_bytes!("../../../../examples/pathtracer.wasm");
@@ -86,42 +89,12 @@ pub(crate) struct Shown {
     pub(crate) elapsed: Duration,
 }
 
-/// The demo's directory: temporary, or kept.
-#[derive(Debug)]
-enum Place {
-    Temporary(TempDir),
-    Kept(PathBuf),
-}
-
-impl Place {
-    fn of(options: &Options) -> Outcome<Self> {
-        let Some(directory) = &options.keep else {
-            let made = tempfile::Builder::new().prefix("idlewild-demo-").tempdir();
-            return Ok(Self::Temporary(made.because("cannot make a temporary directory")?));
-        };
-        let occupied =
-            std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
-        if occupied {
-            return Err(Failure::usage(format_args!("{} is not empty", directory.display()))
-                .hint("name an empty or new directory with --keep"));
-        }
-        Ok(Self::Kept(directory.clone()))
-    }
-
-    fn path(&self) -> &std::path::Path {
-        match self {
-            Self::Temporary(directory) => directory.path(),
-            Self::Kept(directory) => directory,
-        }
-    }
-}
-
 /// Runs the demo to its end, or until Ctrl-C; nothing is left running either way.
 pub(crate) async fn run(output: Output, options: &Options) -> Outcome<Shown> {
     let began = Instant::now();
     let scene = options.scene.as_deref().unwrap_or(SCENE);
     let grid = Grid::of_scene(scene, TILES).or_exit(Exit::Usage)?;
-    let place = Place::of(options)?;
+    let place = Place::of(options.keep.as_deref())?;
     let node = LocalNode::start_anywhere(&place.path().join("node")).await?;
     let end = tokio::select! {
         end = show(output, options, scene, grid, &place, &node, began) => end,
@@ -286,9 +259,16 @@ async fn trace(
             }
         }
     };
-    let done = jobs.run_many(specs, &watch).await;
+    let done = Mutex::new(BTreeMap::new());
+    let deliver = async |tile: usize, job: Done| {
+        done.lock().unwrap_or_else(PoisonError::into_inner).insert(tile, job);
+        Ok(())
+    };
+    let end = jobs.run_many(specs, &watch, deliver).await;
     bar.finish_and_clear();
-    done
+    end?;
+    let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(done.into_values().collect())
 }
 
 /// Fetches every tile and puts it in its place.

@@ -1,12 +1,14 @@
 //! What jobs read goes to the node, what they wrote comes from it; each piece under its hash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use api::ContentError;
 use api::directory::{self, Packed};
+use api::limits::CONTENT_BYTES_MAX;
 use types::manifest::{Entry, EntryKind, MANIFEST_BYTES_MAX, Manifest, RelativePath};
 use types::{ContentHash, Decode, Encode, LeaseId};
 
@@ -16,6 +18,9 @@ use crate::network::Signer;
 
 /// The most bytes of a program.
 const PROGRAM_BYTES_MAX: u64 = executors::wasm::specification::bounds::MODULE_BYTES_MAX as u64;
+
+/// The most that a job can write to standard output, and to standard error.
+const STREAM_BYTES_MAX: u64 = executors::job::STREAM_BYTES_MAX;
 
 /// Where a job's results stand in its manifest.
 const OUT: &str = "out/";
@@ -65,16 +70,15 @@ impl Contents {
     /// When it cannot be read, is too long, or is not WebAssembly.
     pub(crate) fn program_file(path: &Path) -> Outcome<Self> {
         let unreadable = || format!("cannot read the program {}", path.display());
-        let length = fs::metadata(path).because(unreadable()).or_exit(Exit::Usage)?.len();
-        if length > PROGRAM_BYTES_MAX {
+        let bytes = read_bounded(path, PROGRAM_BYTES_MAX).because(unreadable());
+        let Some(bytes) = bytes.or_exit(Exit::Usage)? else {
             let text = format!(
-                "{} has {length} bytes, and a program at most {PROGRAM_BYTES_MAX}",
+                "{} has more bytes than a program may have: {PROGRAM_BYTES_MAX}",
                 path.display()
             );
             return Err(Failure::usage(text)
                 .hint("put data into files of --input, and strip the program's names"));
-        }
-        let bytes = fs::read(path).because(unreadable()).or_exit(Exit::Usage)?;
+        };
         if !bytes.starts_with(b"\0asm") {
             let text = format!("{} is not a WebAssembly program", path.display());
             return Err(
@@ -106,10 +110,23 @@ impl Contents {
         self
     }
 
-    /// Adds a file as standard input.
-    pub(crate) fn stdin_file(mut self, path: &Path) -> Self {
-        self.stdin = Some(Piece::File(path.to_owned()));
-        self
+    /// Adds a file as standard input. A pipe or device is read at once, since it may not give the
+    /// same again.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is longer than content may be.
+    pub(crate) fn stdin_file(mut self, path: &Path) -> Outcome<Self> {
+        let unreadable = || format!("cannot read {}", path.display());
+        let kind = fs::metadata(path).because(unreadable()).or_exit(Exit::Usage)?;
+        let piece = if kind.is_file() {
+            (kind.len() <= CONTENT_BYTES_MAX).then(|| Piece::File(path.to_owned()))
+        } else {
+            let bytes = read_bounded(path, CONTENT_BYTES_MAX).because(unreadable());
+            bytes.or_exit(Exit::Usage)?.map(Piece::Bytes)
+        };
+        let too_long = || Failure::usage(format_args!("{} is longer than 1GiB", path.display()));
+        self.stdin = Some(piece.ok_or_else(too_long)?);
+        Ok(self)
     }
 
     /// Returns names that stand for the contents where only their number and size matter.
@@ -131,6 +148,18 @@ impl Piece {
             }
         }
     }
+}
+
+/// Reads a file, or nothing if it has more than `bytes_max` bytes; one without end costs no more.
+fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = fs::File::open(path)?;
+    if file.metadata()?.len() > bytes_max {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    let length = file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    let fits = u64::try_from(length).is_ok_and(|length| length <= bytes_max);
+    Ok(fits.then_some(bytes))
 }
 
 /// Gives the node what it lacks of the contents and returns their names; `told` hears of each
@@ -214,17 +243,30 @@ pub(crate) struct Results {
     pub(crate) stderr: Vec<u8>,
     /// The manifest of `/out`.
     pub(crate) files: Manifest,
+    /// Whether files stand once on the disk for all their names, since they are more than the job
+    /// could write otherwise: its hard links.
+    linked: bool,
 }
 
 /// Fetches a job's streams and the list of its files.
-pub(super) async fn results(signer: &Signer, done: &Done) -> Outcome<Results> {
+pub(crate) async fn results(signer: &Signer, done: &Done) -> Outcome<Results> {
     let lease = done.lease.id;
-    let bytes_max = u64::try_from(MANIFEST_BYTES_MAX).unwrap_or(u64::MAX);
-    let manifest = fetch(signer, lease, done.usage.output, bytes_max).await?;
-    let manifest =
-        Manifest::from_bytes(&manifest).because("the list of results cannot be decoded")?;
-    let mut results =
-        Results { stdout: Vec::new(), stderr: Vec::new(), files: Manifest::default() };
+    let manifest = fetch_manifest(signer, lease, done.usage.output).await?;
+    let sizes = Sizes::of(&manifest);
+    let mut files_max = done.limits.output_bytes;
+    if let Some(input) = done.input.filter(|_| sizes.names > files_max) {
+        // Inputs that were moved are results, and were not written.
+        let inputs = fetch_manifest(signer, lease, input).await?;
+        let bytes = inputs.contents().map(|(_, bytes)| bytes);
+        files_max = bytes.fold(files_max, u64::saturating_add);
+    }
+    sizes.check(files_max, done.limits.output_bytes.min(STREAM_BYTES_MAX))?;
+    let mut results = Results {
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+        files: Manifest::default(),
+        linked: sizes.names > files_max,
+    };
     let mut files = Vec::new();
     for entry in manifest.entries() {
         match (entry.path.as_str(), &entry.kind) {
@@ -246,8 +288,59 @@ pub(super) async fn results(signer: &Signer, done: &Done) -> Outcome<Results> {
     Ok(results)
 }
 
+/// The bytes that a manifest lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Sizes {
+    stdout: u64,
+    stderr: u64,
+    /// Of the files, those with the same content once.
+    files: u64,
+    /// Of the files, each name for itself.
+    names: u64,
+}
+
+impl Sizes {
+    fn of(manifest: &Manifest) -> Self {
+        let mut sizes = Self::default();
+        let mut known = BTreeSet::new();
+        for entry in manifest.entries() {
+            let EntryKind::File { hash, bytes } = entry.kind else { continue };
+            match entry.path.as_str() {
+                "stdout" => sizes.stdout = bytes,
+                "stderr" => sizes.stderr = bytes,
+                _ => {
+                    sizes.names = sizes.names.saturating_add(bytes);
+                    if known.insert(hash) {
+                        sizes.files = sizes.files.saturating_add(bytes);
+                    }
+                }
+            }
+        }
+        sizes
+    }
+
+    /// Refuses more than a job can have written, before any of it is fetched.
+    fn check(self, files_max: u64, stream_max: u64) -> Outcome<()> {
+        let sums = [
+            ("standard output", self.stdout, stream_max),
+            ("standard error", self.stderr, stream_max),
+            ("files", self.files, files_max),
+        ];
+        match sums.into_iter().find(|(_, found, most)| found > most) {
+            None => Ok(()),
+            Some((what, found, most)) => {
+                let text = format!(
+                    "the results list {found} bytes of {what}, of which {most} were allowed"
+                );
+                Err(Failure::new(Exit::Failed, text)
+                    .hint("do not trust this provider; the job could not have written as much"))
+            }
+        }
+    }
+}
+
 /// Fetches all files into the directory `to` and returns their bytes.
-pub(super) async fn save(
+pub(crate) async fn save(
     signer: &Signer,
     lease: LeaseId,
     results: &Results,
@@ -271,9 +364,48 @@ pub(super) async fn save(
         total = total.saturating_add(fetched.because("cannot fetch a result")?);
         paths.insert(hash, path);
     }
-    directory::unpack(&results.files, &paths, to)
-        .because(format_args!("cannot write the results to {}", to.display()))?;
+    let (once, again) = if results.linked {
+        by_content(&results.files)
+    } else {
+        (results.files.clone(), Vec::new())
+    };
+    let unwritten = || format!("cannot write the results to {}", to.display());
+    directory::unpack(&once, &paths, to).because(unwritten())?;
+    for (name, first) in again {
+        link(&to.join(first.as_str()), &to.join(name.as_str())).because(unwritten())?;
+    }
     Ok(total)
+}
+
+/// Returns a manifest with one name for each content, and each further name with the first.
+fn by_content(files: &Manifest) -> (Manifest, Vec<(RelativePath, RelativePath)>) {
+    let mut first: BTreeMap<ContentHash, RelativePath> = BTreeMap::new();
+    let (mut once, mut again) = (Vec::new(), Vec::new());
+    for entry in files.entries() {
+        if let EntryKind::File { hash, .. } = entry.kind {
+            if let Some(first) = first.get(&hash) {
+                again.push((entry.path.clone(), first.clone()));
+                continue;
+            }
+            first.insert(hash, entry.path.clone());
+        }
+        once.push(entry.clone());
+    }
+    (Manifest::new(once).expect("entries of a manifest in their order are one"), again)
+}
+
+/// Gives a file another name. No link is on the way, since an entry of a manifest is below none.
+fn link(file: &Path, name: &Path) -> std::io::Result<()> {
+    if let Some(parent) = name.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::hard_link(file, name)
+}
+
+async fn fetch_manifest(signer: &Signer, lease: LeaseId, hash: ContentHash) -> Outcome<Manifest> {
+    let bytes_max = u64::try_from(MANIFEST_BYTES_MAX).unwrap_or(u64::MAX);
+    let manifest = fetch(signer, lease, hash, bytes_max).await?;
+    Manifest::from_bytes(&manifest).because("a list of files cannot be decoded")
 }
 
 async fn fetch_some(
@@ -308,6 +440,69 @@ async fn fetch(
         }
     }
     let text = format!("the results of lease {lease} are not on the node");
-    Err(Failure::new(Exit::Failed, text)
-        .hint("the provider has signed for them: `idlewild lease bundle` keeps the proof"))
+    Err(Failure::new(Exit::Failed, text).hint(format_args!(
+        "the provider has signed for them: `idlewild lease fetch {lease}` asks again later"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use types::Text;
+
+    use super::*;
+
+    fn manifest(files: &[(&str, &str, u64)]) -> Manifest {
+        let entry = |(path, content, bytes): &(&str, &str, u64)| Entry {
+            path: RelativePath::new(*path).unwrap(),
+            kind: EntryKind::File { hash: ContentHash::of(content.as_bytes()), bytes: *bytes },
+        };
+        let mut entries: Vec<Entry> = files.iter().map(entry).collect();
+        let target = Text::new("a").unwrap();
+        let path = RelativePath::new("out/z").unwrap();
+        entries.push(Entry { path, kind: EntryKind::Symlink { target } });
+        entries.sort_by(|a, b| a.path.as_str().split('/').cmp(b.path.as_str().split('/')));
+        Manifest::new(entries).unwrap()
+    }
+
+    #[test]
+    fn more_than_a_job_can_write_is_refused_before_it_is_fetched() {
+        let files = [
+            ("out/a", "x", 60),
+            ("out/b", "y", 40),
+            ("out/c", "x", 60),
+            ("stderr", "x", 7),
+            ("stdout", "z", 8),
+        ];
+        let sizes = Sizes::of(&manifest(&files));
+        assert_eq!(sizes, Sizes { stdout: 8, stderr: 7, files: 100, names: 160 });
+        assert!(sizes.check(100, 8).is_ok());
+        for (files_max, stream_max, what) in
+            [(99, 8, "100 bytes of files"), (100, 7, "8 bytes of standard output")]
+        {
+            let failure = sizes.check(files_max, stream_max).unwrap_err().to_string();
+            assert!(failure.contains(what), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_content_stands_once_and_its_further_names_are_links() {
+        let files = [("out/a/x", "one", 1), ("out/b", "two", 1), ("out/c/d/e", "one", 1)];
+        let (once, again) = by_content(&manifest(&files));
+        let names: Vec<&str> = once.entries().iter().map(|entry| entry.path.as_str()).collect();
+        assert_eq!(names, ["out/a/x", "out/b", "out/z"]);
+        let again: Vec<_> = again.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+        assert_eq!(again, [("out/c/d/e", "out/a/x")]);
+        let directory = tempfile::tempdir().unwrap();
+        let (file, name) = (directory.path().join("file"), directory.path().join("a/b/name"));
+        fs::write(&file, "one").unwrap();
+        link(&file, &name).unwrap();
+        assert_eq!(fs::read(&name).unwrap(), b"one");
+        assert!(link(&file, &name).is_err(), "nothing is replaced");
+    }
+
+    #[test]
+    fn sums_do_not_wrap() {
+        let sizes = Sizes::of(&manifest(&[("out/a", "x", u64::MAX), ("out/b", "y", 2)]));
+        assert_eq!(sizes.files, u64::MAX);
+    }
 }

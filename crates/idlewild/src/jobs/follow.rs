@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use classes::job::Usage;
-use types::{Address, CloseReason, Decode, Lease, LeaseId, LeaseState, OrderId};
+use api::SubmitError;
+use classes::job::Spec;
+use types::{Action, Address, CloseReason, Lease, LeaseId, LeaseState, OrderId};
 
+use super::proof::{self, Closed};
 use super::{Done, Jobs};
-use crate::failure::{Explain, Outcome};
+use crate::failure::{Exit, Outcome};
 
 /// The longest time without looking.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -23,65 +25,86 @@ pub(super) enum End {
     Receipt(Box<Done>),
     /// Nobody took the order while it stood.
     Unmatched,
-    /// There will be no receipt.
+    /// Its lease is closed and there is no receipt.
     Lost {
         /// Who let it down.
         provider: Address,
         /// How.
         why: &'static str,
-        /// Whether the lease is closed.
-        over: bool,
         /// Whether more time might have helped.
         too_short: bool,
     },
 }
 
 impl Jobs {
-    /// Follows an order to its end.
-    pub(super) async fn follow(&self, order: OrderId, step: &Step<'_>) -> Outcome<End> {
+    /// Follows an order to the end of its lease.
+    pub(super) async fn follow(
+        &self,
+        order: OrderId,
+        spec: &Spec,
+        step: &Step<'_>,
+    ) -> Outcome<End> {
         let lease = LeaseId::from(order);
         let mut news = self.news.subscribe();
         let mut seen = Seen::default();
         let mut answered = Instant::now();
         loop {
-            match self.look(order, &mut seen, step).await {
+            match self.look(order, spec, &mut seen, step).await {
                 Ok(Some(end)) => return Ok(end),
                 Ok(None) => answered = Instant::now(),
                 Err(failure) if answered.elapsed() > NODE_AWAY_MAX => return Err(failure),
-                Err(failure) if failure.kind() == crate::failure::Exit::Unreachable => {}
+                Err(failure) if failure.kind() == Exit::Unreachable => {}
                 Err(failure) => return Err(failure),
             }
             news.wait(LOOK_EVERY.min(self.terms.start_wait), |heard| heard == lease).await;
         }
     }
 
-    /// Looks at a lease once.
-    async fn look(&self, order: OrderId, seen: &mut Seen, step: &Step<'_>) -> Outcome<Option<End>> {
-        let view = match self.signer.client.lease(LeaseId::from(order)).await {
-            Ok(view) => view,
+    /// Looks at a lease once. What the node says of a lease that is not closed decides no more
+    /// than when to look again and when to give it up; its end is proven.
+    async fn look(
+        &self,
+        order: OrderId,
+        spec: &Spec,
+        seen: &mut Seen,
+        step: &Step<'_>,
+    ) -> Outcome<Option<End>> {
+        let lease = match self.signer.client.lease(LeaseId::from(order)).await {
+            Ok(view) => view.lease,
             Err(error) if error.is_unknown() => return self.look_for_order(order).await,
             Err(error) => return Err(error.into()),
         };
-        let lease = view.lease;
         seen.tell(&lease, step);
         match lease.state {
-            LeaseState::Pending { .. } if seen.waited() > self.terms.start_wait => {
-                let (provider, why) = (lease.provider, "it did not start");
-                Ok(Some(End::Lost { provider, why, over: false, too_short: false }))
+            LeaseState::Pending { .. }
+                if !seen.given_up && seen.waited() > self.terms.start_wait =>
+            {
+                seen.given_up = self.give_up(LeaseId::from(order)).await?;
+                Ok(None)
             }
             LeaseState::Pending { .. }
             | LeaseState::Active { .. }
             | LeaseState::Reclaiming { .. }
             | LeaseState::Closing { .. } => Ok(None),
-            LeaseState::Closed { reason, .. } => match view.receipts.into_iter().last() {
-                Some(receipt) => {
-                    let usage = Usage::from_bytes(receipt.receipt.usage.as_slice())
-                        .because("the receipt's usage cannot be decoded")?;
-                    let done = Done { lease, receipt, usage, attempts: 1 };
-                    Ok(Some(End::Receipt(Box::new(done))))
-                }
-                None => Ok(Some(lost(&lease, reason))),
-            },
+            LeaseState::Closed { .. } => {
+                let ended = proof::ended(&self.signer, LeaseId::from(order), spec).await?;
+                Ok(Some(match ended {
+                    Closed::Done(done) => End::Receipt(done),
+                    Closed::Empty(lease) => lost(&lease, seen),
+                }))
+            }
+        }
+    }
+
+    /// Closes a lease that its provider does not start, and returns whether that is done. Before
+    /// the start this is free and the provider can start no more, so that the job may be placed
+    /// again without being paid twice. What the ledger refuses has started or ended meanwhile,
+    /// and is followed like any other.
+    async fn give_up(&self, lease: LeaseId) -> Outcome<bool> {
+        match self.signer.submitter.submit(Action::Close { lease }).await {
+            Ok(_) => Ok(true),
+            Err(SubmitError::Refused(_)) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -101,6 +124,8 @@ impl Jobs {
 struct Seen {
     leased: Option<Instant>,
     started: bool,
+    /// Whether this tenant closed it, since it was not started in time.
+    given_up: bool,
 }
 
 impl Seen {
@@ -120,8 +145,13 @@ impl Seen {
     }
 }
 
-fn lost(lease: &Lease, reason: CloseReason) -> End {
+fn lost(lease: &Lease, seen: &Seen) -> End {
+    let reason = match lease.state {
+        LeaseState::Closed { reason, .. } => reason,
+        _ => CloseReason::NetworkEnded,
+    };
     let why = match reason {
+        CloseReason::TenantClosed if seen.given_up => "it did not start",
         CloseReason::ProviderNoStart => "it did not start",
         CloseReason::ProviderReclaimed => "it took its hardware back",
         CloseReason::NetworkEnded => "its lease ended without a result",
@@ -129,5 +159,5 @@ fn lost(lease: &Lease, reason: CloseReason) -> End {
         CloseReason::ProviderCompleted => "it completed without a receipt",
     };
     let too_short = reason == CloseReason::NetworkEnded;
-    End::Lost { provider: lease.provider, why, over: true, too_short }
+    End::Lost { provider: lease.provider, why, too_short }
 }

@@ -1,9 +1,11 @@
 //! Has jobs run on the market and brings the results home.
 //!
-//! Each job is quoted, ordered from the best offers by name, followed until its receipt is in a
-//! block, and its result is fetched and checked against its hash. A provider that does not start,
-//! or whose lease ends without a receipt, costs time and no money: the job is placed again, with
-//! others first. Where every offer is taken, an order waits in the ledger's queue.
+//! Each job is quoted, ordered from the best offers by name, followed until its lease is closed
+//! and its receipt proven, and its result is fetched and checked against its hash. A provider that
+//! does not start, or whose lease ends without a receipt, costs time and no money: only then is
+//! the job placed again, with others first. A lease that is not started in time is closed before;
+//! if it starts in the very same moment, the offer's minimum is owed. Where every offer is taken,
+//! an order waits in the ledger's queue.
 //!
 //! Orders are placed one at a time, the others wait in line, so that a slot that becomes free is
 //! not asked for by all of them at once.
@@ -12,22 +14,21 @@ mod content;
 mod follow;
 mod news;
 mod place;
+mod proof;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use classes::job::{Spec, Usage};
+use classes::job::Spec;
 use futures_util::{StreamExt, stream};
 use tokio::sync::Mutex as Turn;
-use types::{
-    Action, Address, Amount, AuditTerms, Constraint, Lease, LeaseId, LeaseState, OrderId,
-    SignedReceipt,
-};
+use types::{Action, Address, Amount, AuditTerms, Constraint, LeaseId, LeaseState, OrderId};
 
-pub(crate) use content::{Contents, Names, Results, upload};
+pub(crate) use content::{Contents, Names, Results, results, save, upload};
 pub(crate) use place::{ask_for_quote, order_terms};
+pub(crate) use proof::{Done, prove};
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::network::Signer;
@@ -74,19 +75,6 @@ pub(crate) enum Step {
     Done(Address),
 }
 
-/// A job that is done and paid.
-#[derive(Debug, Clone)]
-pub(crate) struct Done {
-    /// The lease, settled.
-    pub(crate) lease: Lease,
-    /// Its receipt.
-    pub(crate) receipt: SignedReceipt,
-    /// What it used and how it ended.
-    pub(crate) usage: Usage,
-    /// How often it was placed.
-    pub(crate) attempts: u32,
-}
-
 /// A tenant's jobs on their way.
 #[derive(Debug)]
 pub(crate) struct Jobs {
@@ -104,6 +92,10 @@ struct State {
     open: BTreeMap<LeaseId, OrderId>,
     /// Every lease that may ever have been.
     placed: Vec<LeaseId>,
+    /// Leases that came to a receipt.
+    paid: Vec<LeaseId>,
+    /// Whether a job failed, so that no more are placed.
+    failed: bool,
     /// Providers that let a job down; asked last.
     shunned: BTreeSet<Address>,
 }
@@ -119,49 +111,66 @@ impl Jobs {
         Ok(Self { signer, terms, news, turn, state })
     }
 
-    /// Runs jobs, as many at a time as the market takes, and returns what came of each.
+    /// Runs jobs, as many at a time as the market takes, and hands over each that is done to
+    /// `deliver`. After one that fails none is placed any more; those that are leased, and paid
+    /// for anyway, are followed to their ends.
     ///
     /// # Errors
-    /// The first job that cannot be run at all; leases of the others are then still open.
-    pub(crate) async fn run_many(&self, specs: &[Spec], watch: Watch<'_>) -> Outcome<Vec<Done>> {
+    /// The first job that cannot be run at all, or cannot be delivered.
+    pub(crate) async fn run_many(
+        &self,
+        specs: &[Spec],
+        watch: Watch<'_>,
+        deliver: impl AsyncFn(usize, Done) -> Outcome<()>,
+    ) -> Outcome<()> {
+        let deliver = &deliver;
         let mut running = stream::iter(specs.iter().enumerate())
             .map(|(index, spec)| async move {
                 let step = |step| watch(index, step);
-                self.run_one(index, spec, &step).await.map(|done| (index, done))
+                match self.run_one(index, spec, &step).await? {
+                    Some(done) => deliver(index, done).await,
+                    None => Ok(()),
+                }
             })
             .buffer_unordered(JOBS_ABREAST_MAX);
-        let mut done: BTreeMap<usize, Done> = BTreeMap::new();
+        let mut end = Ok(());
         while let Some(result) = running.next().await {
-            let (index, job) = result?;
-            done.insert(index, job);
+            if result.is_err() {
+                self.state().failed = true;
+                end = end.and(result);
+            }
         }
-        Ok(done.into_values().collect())
+        end
     }
 
-    async fn run_one(&self, index: usize, spec: &Spec, step: &follow::Step<'_>) -> Outcome<Done> {
+    /// Runs a job to its end; nothing comes of one that is not placed since another failed.
+    async fn run_one(
+        &self,
+        index: usize,
+        spec: &Spec,
+        step: &follow::Step<'_>,
+    ) -> Outcome<Option<Done>> {
         let mut duration = self.terms.duration;
         for attempts in 1..=ATTEMPTS_MAX {
-            let order = self.place(index, spec, duration, step).await?;
+            let Some(order) = self.place(index, spec, duration, step).await? else {
+                return Ok(None);
+            };
             let lease = LeaseId::from(order);
             self.note(order);
-            match self.follow(order, step).await? {
+            let end = self.follow(order, spec, step).await?;
+            self.state().open.remove(&lease);
+            match end {
                 follow::End::Receipt(done) => {
-                    self.state().open.remove(&lease);
+                    self.state().paid.push(lease);
                     step(Step::Done(done.lease.provider));
-                    return Ok(Done { attempts, ..*done });
+                    return Ok(Some(Done { attempts, ..*done }));
                 }
                 follow::End::Unmatched => {
-                    self.state().open.remove(&lease);
                     return Err(Failure::new(Exit::NoProvider, "nobody was free for the job")
                         .hint("allow more time with --wait, or come back later"));
                 }
-                follow::End::Lost { provider, why, over, too_short } => {
-                    let mut state = self.state();
-                    state.shunned.insert(provider);
-                    if over {
-                        state.open.remove(&lease);
-                    }
-                    drop(state);
+                follow::End::Lost { provider, why, too_short } => {
+                    self.state().shunned.insert(provider);
                     step(Step::Lost(provider, why));
                     if too_short {
                         duration = duration.saturating_mul(2).min(DURATION_MAX);
@@ -186,21 +195,34 @@ impl Jobs {
         self.state().placed.clone()
     }
 
-    /// Closes what is still open: at the end, or when the tenant wants no more of it.
-    pub(crate) async fn close(&self) {
+    /// Returns the leases that came to a receipt, whether or not their results are here.
+    pub(crate) fn paid(&self) -> Vec<LeaseId> {
+        self.state().paid.clone()
+    }
+
+    /// Closes what is still open, at the end or when the tenant wants no more of it, and returns
+    /// the leases among it.
+    pub(crate) async fn close(&self) -> Vec<LeaseId> {
         let open: Vec<(LeaseId, OrderId)> =
             self.state().open.iter().map(|(lease, order)| (*lease, *order)).collect();
         let mut actions = Vec::with_capacity(open.len());
+        let mut leases = Vec::new();
         for (lease, order) in open {
             match self.signer.client.lease(lease).await {
-                Ok(view) if matches!(view.lease.state, LeaseState::Closed { .. }) => {}
-                Ok(_) => actions.push(Action::Close { lease }),
+                Ok(view) if matches!(view.lease.state, LeaseState::Closed { .. }) => {
+                    leases.push(lease);
+                }
+                Ok(_) => {
+                    leases.push(lease);
+                    actions.push(Action::Close { lease });
+                }
                 Err(_) => actions.push(Action::CancelOrder { order }),
             }
         }
         // What the ledger refuses is over already; what a lost node misses lapses by itself.
         let _ = self.signer.submitter.submit_all(actions).await;
         self.state().open.clear();
+        leases
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -210,7 +232,7 @@ impl Jobs {
     /// Fetches what a job wrote.
     ///
     /// # Errors
-    /// When the node does not have it, or has something else.
+    /// When the node does not have it, or has something else, or more than the job could write.
     pub(crate) async fn results(&self, done: &Done) -> Outcome<Results> {
         content::results(&self.signer, done).await
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use api::{Client, Quote, QuotedOffer, SubmitError};
+use api::{Client, ClientError, Quote, QuotedOffer, SubmitError};
 use classes::job::Spec;
 use types::{
     Action, Amount, Blob, Encode, List, OfferId, OrderId, OrderTerms, Reject,
@@ -12,7 +12,7 @@ use types::{
 use super::{Jobs, Step, Terms, follow};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::network::Signer;
-use crate::output::usd;
+use crate::output::{one_line, usd};
 
 /// How long somebody who waits for a free slot looks by itself before its order joins the
 /// ledger's queue.
@@ -57,11 +57,9 @@ pub(crate) fn order_terms(
 /// Asks who could serve an order.
 pub(crate) async fn ask_for_quote(client: &Client, terms: &OrderTerms) -> Outcome<Quote> {
     client.quote(terms).await.map_err(|error| {
-        // The node answers with the code for which the ledger would refuse the order.
-        let text = error.to_string();
-        let named = |reject: &&Reject| text.contains(&format!("({})", reject.code()));
+        let refused = refusal(&error);
         let failure = Failure::from(error).context("cannot get a quote");
-        match Reject::ALL.iter().find(named) {
+        match refused {
             Some(Reject::OrderBudget) => failure.exit(Exit::Refused).hint(TOO_CHEAP),
             Some(Reject::OrderDuration) => {
                 failure.exit(Exit::Refused).hint("choose another --timeout")
@@ -70,6 +68,12 @@ pub(crate) async fn ask_for_quote(client: &Client, terms: &OrderTerms) -> Outcom
             None => failure,
         }
     })
+}
+
+/// Returns why the ledger would refuse an order, if that is why there is no quote.
+fn refusal(error: &ClientError) -> Option<Reject> {
+    let ClientError::Problem { code, .. } = error else { return None };
+    Reject::ALL.iter().copied().find(|reject| reject.code() == code)
 }
 
 /// What became of an attempt to place an order.
@@ -81,23 +85,27 @@ enum Placed {
 }
 
 impl Jobs {
-    /// Places an order for a job; it is leased, or waits in the ledger's queue.
+    /// Places an order for a job; it is leased, or waits in the ledger's queue. Nothing is placed
+    /// after another job has failed.
     pub(super) async fn place(
         &self,
         index: usize,
         spec: &Spec,
         duration: Duration,
         step: &follow::Step<'_>,
-    ) -> Outcome<OrderId> {
+    ) -> Outcome<Option<OrderId>> {
         let _turn = self.turn.lock().await;
+        if self.state().failed {
+            return Ok(None);
+        }
         let mut news = self.news.subscribe();
         let began = Instant::now();
         let mut told = false;
         loop {
             match self.take(index, spec, duration).await? {
-                Placed::Leased(order) => return Ok(order),
+                Placed::Leased(order) => return Ok(Some(order)),
                 Placed::Busy if began.elapsed() >= LOOK_MAX.min(self.terms.order_wait) => {
-                    return self.queue(spec, duration).await;
+                    return self.queue(spec, duration).await.map(Some);
                 }
                 Placed::Busy => {}
             }
@@ -215,7 +223,8 @@ fn nobody(quote: &Quote) -> Failure {
         number => format!("none of {number} offers can take the job"),
     };
     for exclusion in quote.excluded.iter().take(4) {
-        text.push_str(&format!("\n  {}: {}", exclusion.offers, exclusion.reason));
+        let reason = one_line(&exclusion.reason);
+        text.push_str(&format!("\n{}: {reason}", exclusion.offers));
     }
     Failure::new(Exit::NoProvider, text)
         .hint("ask for less with --require, --memory or --fuel, or pay more with --max-price")
@@ -261,6 +270,19 @@ mod tests {
         assert_eq!(order(0), [1, 2, 3, 4]);
         assert_eq!(order(1), [2, 3, 1, 4]);
         assert_eq!(order(5), [3, 1, 2, 4]);
+    }
+
+    #[test]
+    fn a_refusal_is_known_by_its_code_and_not_by_its_words() {
+        let problem = |code: &str, message: &str| ClientError::Problem {
+            status: 422,
+            code: code.to_owned(),
+            message: message.to_owned(),
+            hint: String::new(),
+        };
+        let budget = Reject::OrderBudget.code();
+        assert_eq!(refusal(&problem(budget, "")), Some(Reject::OrderBudget));
+        assert_eq!(refusal(&problem("node/busy", &format!("({budget})"))), None);
     }
 
     #[test]

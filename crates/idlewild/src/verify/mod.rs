@@ -6,14 +6,16 @@
 //! ```text
 //! genesis ─▶ validator's signature ─▶ header ─▶ state root ─▶ rows: lease, order, receipts
 //!                    │                                          │
-//!                    └─▶ headers ─▶ transactions, signed by tenant and provider ◀─ must agree
+//!                    ├─▶ headers ─▶ transactions, signed by tenant and provider ◀─ must agree
+//!                    └─▶ header of the block that closed it ─▶ row of the parameters
 //! ```
 //!
-//! Then the money is computed anew from the receipt, the rate and the network's parameters, and
-//! must be what the lease's row says. Who has the program and its inputs can also run the job
-//! again: [`rerun`].
+//! Then the money is computed anew from the receipt, the rate and the parameters that were in
+//! force when the lease was closed, and must be what the lease's row says. Who has the program and
+//! its inputs can also run the job again: [`rerun`].
 
 mod money;
+mod parameters;
 pub(crate) mod rerun;
 
 use api::{Bundle, BundleError, Included, Row};
@@ -134,8 +136,8 @@ pub(crate) fn check(bundle: &Bundle) -> Result<Proven, Refuted> {
     let transactions = happened(bundle, &lease, &order, &receipts)?;
     note("transactions", format!("{transactions} signed by those they commit, in signed blocks"));
 
-    let split =
-        money::check(&lease, receipts.len(), &bundle.genesis.parameters).map_err(Refuted::Money)?;
+    let parameters = parameters::shown_for(bundle, &lease.state)?;
+    let split = money::check(&lease, receipts.len(), &parameters).map_err(Refuted::Money)?;
     note("money", split);
     Ok(Proven { genesis, lease, order, receipts, checks })
 }

@@ -8,6 +8,11 @@
 //! premium  = ceil(gross × p × k / 10000)        with a receipt
 //! refund   = escrow − gross − premium
 //! ```
+//!
+//! β and τ are those in force when the lease was closed. A change takes effect at the beginning of
+//! a block, where it stands among what else is due; so in a block that changes them, leases may
+//! have been settled with either. Of two changes in one block the one between is not shown, and a
+//! lease that was settled with it would be refused.
 
 use thiserror::Error;
 use types::{Amount, CloseReason, Lease, LeaseState, OutOfRange, Parameters};
@@ -24,7 +29,7 @@ pub(crate) enum MoneyError {
         part: &'static str,
         /// What the lease says.
         found: Amount,
-        /// What follows from the receipt and the genesis' parameters.
+        /// What follows from the receipt and the network's parameters.
         expected: Amount,
     },
     /// The parts do not follow from what was locked.
@@ -33,6 +38,9 @@ pub(crate) enum MoneyError {
     /// A lease that is not closed has paid somebody.
     #[error("money moved before the lease was closed")]
     Early,
+    /// Nothing shows the parameters that were in force.
+    #[error("the parameters in force when the lease was closed are not shown")]
+    Unshown,
 }
 
 impl From<OutOfRange> for MoneyError {
@@ -41,11 +49,12 @@ impl From<OutOfRange> for MoneyError {
     }
 }
 
-/// Checks a lease's settlement and returns it in words.
+/// Checks a lease's settlement and returns it in words. Of the parameters, `either` may have been
+/// in force.
 pub(super) fn check(
     lease: &Lease,
     receipts: usize,
-    parameters: &Parameters,
+    either: &[Parameters],
 ) -> Result<String, MoneyError> {
     let settled = &lease.settlement;
     let LeaseState::Closed { reason, .. } = lease.state else {
@@ -55,6 +64,24 @@ pub(super) fn check(
             false => Err(MoneyError::Early),
         };
     };
+    let mut first = Err(MoneyError::Unshown);
+    for parameters in either {
+        match recompute(lease, receipts, reason, parameters) {
+            Err(error) if matches!(first, Err(MoneyError::Unshown)) => first = Err(error),
+            Err(_) => {}
+            fits => return fits,
+        }
+    }
+    first
+}
+
+fn recompute(
+    lease: &Lease,
+    receipts: usize,
+    reason: CloseReason,
+    parameters: &Parameters,
+) -> Result<String, MoneyError> {
+    let settled = &lease.settlement;
     let gross = owed(lease, receipts, reason, settled.gross)?;
     let premium = if receipts > 0 { lease.audit.premium(gross)? } else { Amount::ZERO };
     let (fee, burn) = fee(gross, parameters)?;
@@ -164,7 +191,7 @@ mod tests {
     #[test]
     fn a_right_bill_passes() {
         let lease = closed(CloseReason::ProviderCompleted, bill());
-        let words = check(&lease, 1, &Parameters::public()).unwrap();
+        let words = check(&lease, 1, &[Parameters::public()]).unwrap();
         assert_eq!(
             words,
             "$0.009999 = $0.009199 to the provider + $0.000499 burned + $0.000301 treasury; \
@@ -188,11 +215,22 @@ mod tests {
             let mut settlement = bill();
             more(part_of(&mut settlement));
             let lease = closed(CloseReason::ProviderCompleted, settlement);
-            match check(&lease, 1, &Parameters::public()) {
+            match check(&lease, 1, &[Parameters::public()]) {
                 Err(MoneyError::Part { part, .. }) => assert_eq!(part, name),
                 other => panic!("{name}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn in_a_block_that_changes_the_fees_either_may_have_been_in_force() {
+        let lease = closed(CloseReason::ProviderCompleted, bill());
+        let share = |points| BasisPoints::new(points).unwrap();
+        let changed = Parameters { burn_share: share(100), ..Parameters::public() };
+        let off = check(&lease, 1, std::slice::from_ref(&changed)).unwrap_err();
+        assert!(matches!(off, MoneyError::Part { part: "the burned part", .. }), "{off}");
+        assert!(check(&lease, 1, &[changed, Parameters::public()]).is_ok());
+        assert_eq!(check(&lease, 1, &[]), Err(MoneyError::Unshown));
     }
 
     #[test]
@@ -205,7 +243,7 @@ mod tests {
             refund: amount(9_459),
             ..Settlement::default()
         };
-        let parameters = Parameters::public();
+        let parameters = [Parameters::public()];
         assert!(check(&closed(CloseReason::TenantClosed, minimum), 0, &parameters).is_ok());
         let ended = check(&closed(CloseReason::NetworkEnded, minimum), 0, &parameters);
         assert!(matches!(ended, Err(MoneyError::Part { part: "the price", .. })));

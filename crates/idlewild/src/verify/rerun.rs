@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use classes::job::{Spec, Usage};
-use executors::job::{Bounds, Job, Outcome as JobOutcome, run};
+use executors::job::{Bounds, Input, Job, Outcome as JobOutcome, run};
 use executors::wasm::GuestStack;
 use executors::wasm::compiler::{Compiler, CompilerOptions};
 use executors::wasm::interpreter::Interpreter;
@@ -97,12 +97,9 @@ fn job(proven: &Proven, given: &Given) -> Outcome<Job> {
     Ok(Job { spec, created: proven.lease.created, program, input, stdin })
 }
 
-fn input(
-    expected: Option<ContentHash>,
-    given: &Given,
-) -> Outcome<Vec<(types::manifest::RelativePath, Arc<[u8]>)>> {
+fn input(expected: Option<ContentHash>, given: &Given) -> Outcome<Input> {
     let (expected, directory) = match (expected, &given.input) {
-        (None, None) => return Ok(Vec::new()),
+        (None, None) => return Ok(Input::default()),
         (Some(expected), Some(directory)) => (expected, directory),
         (Some(_), None) => {
             return Err(Failure::usage("this lease had inputs: give them with --input"));
@@ -116,9 +113,16 @@ fn input(
         return Err(Failure::usage("--input is not the directory of this lease"));
     }
     let mut contents: BTreeMap<ContentHash, Arc<[u8]>> = BTreeMap::new();
-    let mut files = Vec::new();
+    let mut input = Input::default();
     for entry in packed.manifest.entries() {
-        let EntryKind::File { hash, .. } = entry.kind else { continue };
+        let hash = match entry.kind {
+            EntryKind::File { hash, .. } => hash,
+            EntryKind::Directory {} => {
+                input.directories.push(entry.path.clone());
+                continue;
+            }
+            EntryKind::Symlink { .. } => continue,
+        };
         let bytes = match (contents.get(&hash), packed.files.get(&hash)) {
             (Some(bytes), _) => Arc::clone(bytes),
             (None, Some(path)) => read(path)?,
@@ -126,9 +130,9 @@ fn input(
         };
         named(&bytes, hash, "a file of --input changed while it was read")?;
         contents.insert(hash, Arc::clone(&bytes));
-        files.push((entry.path.clone(), bytes));
+        input.files.push((entry.path.clone(), bytes));
     }
-    Ok(files)
+    Ok(input)
 }
 
 fn read(path: &PathBuf) -> Outcome<Arc<[u8]>> {

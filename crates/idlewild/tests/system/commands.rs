@@ -53,7 +53,7 @@ fn run_ends_with_125_where_there_is_no_result() {
     fs::File::create(home.path("huge.wasm")).unwrap().set_len(1 << 30).unwrap();
     for (words, reason) in [
         (&["text.wasm"][..], "is not a WebAssembly program"),
-        (&["huge.wasm"], "and a program at most"),
+        (&["huge.wasm"], "has more bytes than a program may have"),
         (&["absent.wasm"], "cannot read the program"),
         (&[hello, "--input", "absent"], "absent cannot be an input"),
         (&[hello, "--input", "linked"], "neither a regular file nor a directory"),

@@ -3,18 +3,71 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
+use api::ClientError;
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// How often something that is waited for is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// How long a node may be away.
+const AWAY_MAX: Duration = Duration::from_secs(60);
 
 /// Returns a file of `examples`.
 pub(crate) fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name)
 }
 
+/// Looks until what is waited for is there, and fails when it is not within `limit`.
+pub(crate) async fn until<T, F>(what: &str, limit: Duration, mut look: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let began = Instant::now();
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tick.tick().await;
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(began.elapsed() < limit, "{what}: not within {limit:?}");
+    }
+}
+
+/// Asks a node that may be away for a while, as after a crash.
+pub(crate) async fn patiently<T, F>(mut ask: impl FnMut() -> F) -> Result<T, ClientError>
+where
+    F: Future<Output = Result<T, ClientError>>,
+{
+    until("an answer of the node", AWAY_MAX, || {
+        let asked = ask();
+        async move {
+            match asked.await {
+                Err(error) if error.is_transient() => None,
+                answer => Some(answer),
+            }
+        }
+    })
+    .await
+}
+
 /// A data directory with nothing around it that the binary could pick up.
 pub(crate) struct Home {
     pub(crate) directory: TempDir,
+}
+
+/// Returns the binary with everything it keeps in this directory.
+pub(crate) fn command_in(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_idlewild"));
+    command
+        .env_clear()
+        .env("HOME", directory)
+        .env("IDLEWILD_DATA", directory.join("data"))
+        .current_dir(directory)
+        .stdin(Stdio::null());
+    command
 }
 
 /// How a command ended, with its output as text.
@@ -56,14 +109,7 @@ impl Home {
 
     /// Returns the binary with this data directory and no other settings.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_idlewild"));
-        command
-            .env_clear()
-            .env("HOME", self.directory.path())
-            .env("IDLEWILD_DATA", self.path("data"))
-            .current_dir(self.directory.path())
-            .stdin(Stdio::null());
-        command
+        command_in(self.directory.path())
     }
 
     /// Runs a command to its end.

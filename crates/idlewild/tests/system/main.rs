@@ -2,8 +2,13 @@
 //! their own.
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
 
+mod bad_input;
 mod commands;
 mod common;
+mod counter;
 mod demo;
 mod docs;
+mod kill;
 mod market;
+mod privacy;
+mod trust;

@@ -1,5 +1,7 @@
 //! The agent against a network of a few lines, whose calls fail or hang as a test says.
 
+mod inputs;
+
 use std::{
     collections::BTreeSet,
     path::Path,
@@ -13,12 +15,13 @@ use executors::{
 };
 use tokio::sync::Notify;
 use types::{
-    AuditTerms, Blob, CloseReason, Constraint, ContentHash, Encode, Hash, Lease, List, Manifest,
-    Offer, OfferId, Order, OrderId, OrderTerms, Rate, SecretKey, Settlement, SignedReceipt, Units,
+    Address, AuditTerms, Blob, CloseReason, Constraint, ContentHash, Encode, Hash, Lease, List,
+    Manifest, Offer, OfferId, Order, OrderId, OrderTerms, Rate, SecretKey, Settlement,
+    SignedReceipt, Units,
 };
 
 use super::*;
-use crate::{detect::Machine, journal::Journal, store::Store};
+use crate::{detect::Machine, journal::Journal, results::Results, store::Store};
 
 const PROGRAM: &[u8] = b"program";
 
@@ -32,6 +35,11 @@ struct World {
     notices: usize,
     posted: u8,
     calls: u64,
+    /// What tenants gave, and whose leases it is shown for.
+    inputs: BTreeMap<ContentHash, (Vec<u8>, BTreeSet<Address>)>,
+    /// What was asked for, and up to which length.
+    fetches: Vec<(ContentHash, u64)>,
+    no_starts_left: u32,
     /// The call that never returns, and with it none after.
     hang_at: Option<u64>,
     /// Where it comes from which calls fail, one in three; none does without.
@@ -43,6 +51,8 @@ struct FakeMarket {
     world: Arc<Mutex<World>>,
     hung: Arc<Notify>,
     called: Arc<Notify>,
+    /// What fetches wait for, if for anything.
+    transfers: Option<Arc<Notify>>,
 }
 
 impl FakeMarket {
@@ -91,7 +101,28 @@ fn refused(reject: types::Reject) -> MarketError {
     MarketError::Refused { reject: Some(reject), text: reject.code().to_owned() }
 }
 
+fn usage(signed: &SignedReceipt) -> Usage {
+    types::Decode::from_bytes(signed.receipt.usage.as_slice()).unwrap()
+}
+
 impl World {
+    /// Shows content for the leases of a tenant.
+    fn show(&mut self, tenant: u8, content: &[u8]) -> ContentHash {
+        let hash = ContentHash::of(content);
+        let shown = self.inputs.entry(hash).or_insert_with(|| (content.to_vec(), BTreeSet::new()));
+        shown.1.insert(SecretKey::from_bytes([tenant; 32]).address());
+        hash
+    }
+
+    fn input(&self, lease: LeaseId, hash: ContentHash) -> Option<Vec<u8>> {
+        let (content, tenants) = self.inputs.get(&hash)?;
+        tenants.contains(&self.leases[&lease].lease.tenant).then(|| content.clone())
+    }
+
+    fn states(&self, is: fn(&LeaseState) -> bool) -> usize {
+        self.leases.values().filter(|view| is(&view.lease.state)).count()
+    }
+
     fn submit(&mut self, action: Action) -> Result<(), types::Reject> {
         let now = api::now();
         match action {
@@ -111,9 +142,10 @@ impl World {
                 assert_eq!(signed.receipt.from, since);
                 assert!(signed.receipt.to <= now);
                 assert_eq!(signed.verify(&Hash::ZERO), Ok(()));
-                let usage = types::Decode::from_bytes(signed.receipt.usage.as_slice());
-                let usage: Usage = usage.unwrap();
-                assert!(self.contents.contains(&usage.output), "paid before it can be fetched");
+                assert!(
+                    self.contents.contains(&usage(&signed).output),
+                    "paid before it can be fetched"
+                );
                 let reason = CloseReason::ProviderCompleted;
                 lease.state = LeaseState::Closed { at: now, reason };
                 lease.receipts = 1;
@@ -170,15 +202,39 @@ impl Market for FakeMarket {
         result.map_err(refused)
     }
 
-    async fn fetch(&self, _: LeaseId, hash: ContentHash, _: u64) -> Result<Vec<u8>, MarketError> {
+    async fn no_starts_left(&self) -> Result<u32, MarketError> {
         self.call().await?;
-        assert_eq!(hash, ContentHash::of(PROGRAM));
-        Ok(PROGRAM.to_vec())
+        Ok(self.world().no_starts_left)
     }
 
-    async fn has(&self, _: LeaseId, hash: ContentHash) -> Result<bool, MarketError> {
+    async fn fetch(
+        &self,
+        lease: LeaseId,
+        hash: ContentHash,
+        path: &Path,
+        bytes_max: u64,
+    ) -> Result<u64, MarketError> {
+        self.world().fetches.push((hash, bytes_max));
         self.call().await?;
-        Ok(self.world().contents.contains(&hash))
+        if let Some(transfers) = &self.transfers {
+            transfers.notified().await;
+        }
+        let absent = || MarketError::Absent("no such content, or not for you".to_owned());
+        let content = self.world().input(lease, hash).ok_or_else(absent)?;
+        let bytes = u64::try_from(content.len()).unwrap();
+        if bytes > bytes_max {
+            return Err(MarketError::Refused { reject: None, text: "too long".to_owned() });
+        }
+        std::fs::write(path, content).unwrap();
+        Ok(bytes)
+    }
+
+    async fn has(&self, lease: LeaseId, hash: ContentHash) -> Result<bool, MarketError> {
+        self.call().await?;
+        let world = self.world();
+        let mut receipts = world.receipts.iter().filter(|signed| signed.receipt.lease == lease);
+        let is_result = receipts.any(|signed| usage(signed).output == hash);
+        Ok((is_result && world.contents.contains(&hash)) || world.input(lease, hash).is_some())
     }
 
     async fn store(&self, content: Arc<[u8]>) -> Result<(), MarketError> {
@@ -229,11 +285,8 @@ fn key() -> Arc<SecretKey> {
     Arc::new(SecretKey::from_bytes([1; 32]))
 }
 
-fn pending(number: u8) -> LeaseView {
-    let tenant = SecretKey::from_bytes([2; 32]).address();
-    let now = api::now();
-    let ends = now.after(types::Duration::from_seconds(1_000));
-    let spec = Spec {
+fn spec() -> Spec {
+    Spec {
         metering: METERING_VERSION,
         program: ContentHash::of(PROGRAM),
         input: None,
@@ -242,7 +295,18 @@ fn pending(number: u8) -> LeaseView {
         environment: List::default(),
         seed: Hash::ZERO,
         limits: Limits { fuel: 9, memory_pages: 1, output_bytes: 9 },
-    };
+    }
+}
+
+fn pending(number: u8) -> LeaseView {
+    pending_of(number, 2, &spec())
+}
+
+fn pending_of(number: u8, tenant: u8, spec: &Spec) -> LeaseView {
+    let tenant = SecretKey::from_bytes([tenant; 32]).address();
+    let now = api::now();
+    let ends = now.after(types::Duration::from_seconds(1_000));
+    let start_by = now.after(types::Duration::from_seconds(60));
     let order = OrderId::from_bytes([number; 32]);
     let terms = OrderTerms {
         class: classes::job::ID,
@@ -269,7 +333,7 @@ fn pending(number: u8) -> LeaseView {
         escrow: Amount::ZERO,
         created: now,
         ends,
-        state: LeaseState::Pending { start_by: ends },
+        state: LeaseState::Pending { start_by },
         receipts: 0,
         settlement: Settlement::default(),
         release: None,
@@ -318,16 +382,27 @@ struct Running {
 }
 
 fn start(data: &Path, market: &FakeMarket, runner: &FakeRunner) -> Running {
+    start_with_room(data, market, runner, 4 << 20)
+}
+
+fn start_with_room(
+    data: &Path,
+    market: &FakeMarket,
+    runner: &FakeRunner,
+    results_bytes_max: u64,
+) -> Running {
     let (journal, records) = Journal::open(data.join("journal")).unwrap();
+    let results = Results::open(data.join("results"), results_bytes_max, &records).unwrap();
     let seller = Seller {
         market: market.clone(),
         runner: runner.clone(),
-        store: Arc::new(Store::open(data.join("content"), 1 << 20).unwrap()),
+        store: Arc::new(Store::open(data.join("inputs"), 1 << 20).unwrap()),
+        results: Arc::new(results),
         journal: Arc::new(journal),
         key: key(),
         genesis: Hash::ZERO,
-        wall_max: Duration::from_secs(9),
         input_bytes_max: 100,
+        left: tokio::sync::Mutex::default(),
     };
     let first = Status {
         provider: key().address(),
@@ -354,7 +429,12 @@ fn start(data: &Path, market: &FakeMarket, runner: &FakeRunner) -> Running {
 
 fn market(leases: u8) -> FakeMarket {
     let market = FakeMarket::default();
-    market.world().leases = (1..=leases).map(pending).map(|view| (view.lease.id, view)).collect();
+    {
+        let mut world = market.world();
+        world.leases = (1..=leases).map(pending).map(|view| (view.lease.id, view)).collect();
+        world.show(2, PROGRAM);
+        world.no_starts_left = 2;
+    }
     market
 }
 

@@ -14,14 +14,14 @@ mod words;
 
 use std::{
     fmt, fs,
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, Read},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use types::{Address, SecretKey};
@@ -38,6 +38,8 @@ pub const PASSPHRASE_VARIABLE: &str = "IDLEWILD_PASSPHRASE";
 pub const NAME_BYTES_MAX: usize = 32;
 /// Bytes of a key's file.
 const FILE_BYTES_MAX: u64 = 4096;
+/// The file that who writes holds a lock on.
+const LOCK: &str = "lock";
 /// The permissions of group and others.
 const SHARED_MODE: u32 = 0o077;
 
@@ -153,6 +155,15 @@ pub struct KeyEntry {
     pub protection: Protection,
 }
 
+/// The keys of a directory.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The keys that are in order, by name.
+    pub keys: Vec<KeyEntry>,
+    /// What is wrong with the files of others.
+    pub faulty: Vec<KeystoreError>,
+}
+
 /// Why a key cannot be kept or had.
 #[derive(Debug, Error)]
 pub enum KeystoreError {
@@ -259,6 +270,8 @@ impl Keystore {
         passphrase: &Passphrase,
     ) -> Result<KeyEntry, KeystoreError> {
         let file = KeyFile::seal(key, passphrase, self.cost)?;
+        let failed = |source| KeystoreError::File { path: self.directory.clone(), source };
+        let _alone = self.write_alone().map_err(failed)?;
         match disk::write_new(&self.path(name), &file.to_json()) {
             Ok(()) => Ok(file.entry(name.clone())),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -298,8 +311,9 @@ impl Keystore {
     ) -> Result<KeyEntry, KeystoreError> {
         let file = KeyFile::seal(&self.load(name, ask)?, passphrase, self.cost)?;
         let path = self.path(name);
-        disk::replace(&path, &file.to_json())
-            .map_err(|source| KeystoreError::File { path, source })?;
+        let alone = self.write_alone();
+        let replaced = alone.and_then(|_alone| disk::replace(&path, &file.to_json()));
+        replaced.map_err(|source| KeystoreError::File { path, source })?;
         Ok(file.entry(name.clone()))
     }
 
@@ -311,20 +325,40 @@ impl Keystore {
         self.read(name).map(|file| file.entry(name.clone()))
     }
 
-    /// Returns all keys, by name.
+    /// Returns all keys, by name, and what is wrong with the files of others. Nothing is changed.
     ///
     /// # Errors
-    /// [`KeystoreError`] when the directory or the file of a key cannot be read.
-    pub fn list(&self) -> Result<Vec<KeyEntry>, KeystoreError> {
+    /// [`KeystoreError::File`] when the directory cannot be read.
+    pub fn list(&self) -> Result<Listing, KeystoreError> {
         let failed = |source| KeystoreError::File { path: self.directory.clone(), source };
-        let mut entries = Vec::new();
-        for path in disk::files(&self.directory).map_err(failed)? {
-            let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json"));
-            if let Some(Ok(name)) = name.map(str::parse) {
-                entries.push(self.entry(&name)?);
+        let mut names: Vec<KeyName> = Vec::new();
+        for file in fs::read_dir(&self.directory).map_err(failed)? {
+            let file = file.map_err(failed)?.file_name();
+            let name = file.to_str().and_then(|name| name.strip_suffix(".json"));
+            names.extend(name.and_then(|name| name.parse().ok()));
+        }
+        names.sort();
+        let mut listing = Listing::default();
+        for name in names {
+            match self.entry(&name) {
+                Ok(entry) => listing.keys.push(entry),
+                // It went between the two looks.
+                Err(KeystoreError::Unknown(_)) => {}
+                Err(error) => listing.faulty.push(error),
             }
         }
-        Ok(entries)
+        Ok(listing)
+    }
+
+    /// Takes the directory for writing and clears what interrupted writes left in it. Who reads
+    /// needs no lock: a file is there whole or not at all.
+    fn write_alone(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        let lock = options.create(true).truncate(false).write(true).mode(0o600);
+        let lock = lock.open(self.directory.join(LOCK))?;
+        rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
+        disk::files(&self.directory)?;
+        Ok(lock)
     }
 
     fn path(&self, name: &KeyName) -> PathBuf {
@@ -416,11 +450,11 @@ mod tests {
         keystore.create(&name("open"), &key, &Passphrase::none()).unwrap();
         let loaded = keystore.load(&name("open"), |_| panic!("asked")).unwrap();
         assert_eq!(loaded.expose(), key.expose());
-        assert_eq!(keystore.list().unwrap()[0].protection, Protection::None);
+        assert_eq!(keystore.list().unwrap().keys[0].protection, Protection::None);
         let asked = |_: &KeyName| panic!("asked");
         let entry = keystore.protect(&name("open"), asked, &passphrase("now")).unwrap();
         assert_eq!(entry.protection, Protection::Passphrase);
-        assert_eq!(keystore.list().unwrap(), [entry]);
+        assert_eq!(keystore.list().unwrap().keys, [entry]);
     }
 
     #[test]
@@ -476,7 +510,27 @@ mod tests {
         let again = keystore.create(&name("a"), &generate().unwrap(), &Passphrase::none());
         assert!(matches!(again, Err(KeystoreError::Exists(_))));
         assert!(matches!(keystore.entry(&name("b")), Err(KeystoreError::Unknown(_))));
-        assert_eq!(keystore.list().unwrap().len(), 1);
+        assert_eq!(keystore.list().unwrap().keys.len(), 1);
+    }
+
+    #[test]
+    fn a_list_removes_nothing_and_one_faulty_file_hides_no_key() {
+        let Fixture { keystore, directory: _directory } = fixture();
+        for text in ["a", "c"] {
+            keystore.create(&name(text), &generate().unwrap(), &Passphrase::none()).unwrap();
+        }
+        fs::write(keystore.path(&name("b")), "{").unwrap();
+        set_mode(&keystore.path(&name("b")), 0o600);
+        let being_written = keystore.directory.join("d.1.0.tmp");
+        fs::write(&being_written, "half").unwrap();
+        let listing = keystore.list().unwrap();
+        let names: Vec<&str> = listing.keys.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names, ["a", "c"]);
+        assert!(matches!(&listing.faulty[..], [KeystoreError::Malformed { .. }]));
+        assert!(being_written.exists());
+        // Who writes is alone, so what is there was left by somebody who is gone.
+        keystore.create(&name("d"), &generate().unwrap(), &Passphrase::none()).unwrap();
+        assert!(!being_written.exists());
     }
 
     #[test]

@@ -164,6 +164,14 @@ fn a_delivery_is_stopped_only_if_the_lease_closed_without_a_receipt() {
 }
 
 #[test]
+fn a_result_that_nobody_pays_for_is_not_seen_to() {
+    let mut closed = view(1, CLOSED);
+    closed.lease.receipts = 0;
+    let local = BTreeMap::from([(id(1), known(Stage::Finished))]);
+    assert_eq!(plan(NOW, &listing([closed]), &local, &policy()), []);
+}
+
+#[test]
 fn what_was_started_goes_first_then_what_is_oldest_within_the_slots() {
     let views = [view(1, PENDING), view(2, PENDING), view(3, ACTIVE), view(4, PENDING)];
     let all = listing(views);

@@ -192,3 +192,20 @@ fn nothing_below_in_changes() {
     assert_eq!(guest.rename(ROOT, "dir", "out"), BUSY);
     assert_eq!(guest.content(IN, "data"), b"input");
 }
+
+#[test]
+fn empty_directories_of_the_input_are_there_and_are_no_results() {
+    let mut config = config(&[("dir/file", "input")]);
+    let paths = ["dir/empty", "deep/er", "tmp"];
+    config.inputs.directories = paths.map(|path| InputPath::parse(path).unwrap()).to_vec();
+    let mut guest = Guest::with(&config);
+    for path in ["dir/empty", "deep/er", "in/dir/empty", "in/deep/er", "in/tmp"] {
+        assert_eq!(guest.stat_at(ROOT, 0, path).map(|stat| stat.file_type), Ok(3), "{path}");
+    }
+    assert_eq!(guest.mkdir(IN, "dir/empty/new"), ROFS);
+    assert_eq!(guest.rmdir(ROOT, "deep/er"), 0);
+    guest.touch(ROOT, "dir/empty/made");
+    let outputs = guest.host.finish();
+    let paths: Vec<_> = outputs.entries.iter().map(|entry| entry.path.as_str()).collect();
+    assert_eq!(paths, ["dir/empty/made"]);
+}

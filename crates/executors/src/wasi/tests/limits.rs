@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::wasi::{
-    BUFFERS_MAX, ConfigError, DEPTH_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX, SUBSCRIPTIONS_MAX,
-    SYMLINK_HOPS_MAX, TREE_PATH_BYTES_MAX,
+    BUFFERS_MAX, ConfigError, DEPTH_MAX, LINK_BYTES_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX,
+    RESULT_ENTRIES_MAX, SUBSCRIPTIONS_MAX, SYMLINK_HOPS_MAX, TREE_PATH_BYTES_MAX,
 };
 
 fn limited(change: impl FnOnce(&mut HostLimits)) -> Guest {
@@ -144,6 +144,11 @@ fn input_files() {
     assert!(Host::new(&config).is_ok());
     config.limits.input_files_max = 1;
     assert_eq!(Host::new(&config).unwrap_err(), ConfigError::TooManyInputs);
+    config.inputs.directories = vec![InputPath::parse("c").unwrap()];
+    config.limits.input_files_max = 3;
+    assert!(Host::new(&config).is_ok());
+    config.limits.input_files_max = 2;
+    assert_eq!(Host::new(&config).unwrap_err(), ConfigError::TooManyInputs);
 }
 
 #[test]
@@ -153,4 +158,47 @@ fn conflicting_inputs() {
         let error = Host::new(&config).unwrap_err();
         assert!(matches!(error, ConfigError::InputConflict(_)), "{paths:?}");
     }
+    for (directory, conflicts) in [("a", true), ("a/b/c", true), ("x", false), ("x/y", false)] {
+        let mut config = config(&[("a", ""), ("x/file", "")]);
+        config.inputs.directories = vec![InputPath::parse(directory).unwrap()];
+        assert_eq!(Host::new(&config).is_err(), conflicts, "{directory}");
+    }
+}
+
+#[test]
+fn directories_above_inputs_count_as_inputs() {
+    let mut config = config(&[("a/b/c", ""), ("a/b/d", ""), ("a/e", "")]);
+    config.limits.input_files_max = 5;
+    assert!(Host::new(&config).is_ok());
+    config.limits.input_files_max = 4;
+    assert_eq!(Host::new(&config).unwrap_err(), ConfigError::TooManyInputs);
+}
+
+#[test]
+fn the_targets_of_all_links_have_a_bound_whatever_their_names() {
+    let mut guest = Guest::new();
+    let target = "t".repeat(PATH_BYTES_MAX);
+    let count = LINK_BYTES_MAX / target.len();
+    assert_eq!(guest.symlink(&target, TMP, "first"), 0);
+    for number in 1..count {
+        assert_eq!(guest.link(TMP, 0, "first", TMP, &format!("name {number}")), 0);
+    }
+    assert_eq!(guest.link(TMP, 0, "first", TMP, "one more"), NOSPC);
+    assert_eq!(guest.symlink("t", TMP, "short"), NOSPC);
+    assert_eq!(guest.rename(TMP, "name 1", "moved"), 0);
+    assert_eq!(guest.unlink(TMP, "moved"), 0);
+    assert_eq!(guest.symlink(&target, TMP, "again"), 0);
+}
+
+#[test]
+fn the_longest_results_fit_a_manifest() {
+    let path = types::manifest::RelativePath::new(format!("out/{}", "n/".repeat(60) + "n"));
+    let path_bytes = types::Encode::to_bytes(&path.unwrap()).len() - "out/".len() - 121;
+    // A file states a hash and a length; a link its target, which is counted apart.
+    let entry = "out/".len() + TREE_PATH_BYTES_MAX + path_bytes + 1 + 32 + 8;
+    // Two streams stand beside the entries, of which the list states the number.
+    let all = RESULT_ENTRIES_MAX * entry + LINK_BYTES_MAX + 2 * entry + 8;
+    assert!(all <= types::manifest::MANIFEST_BYTES_MAX, "{all}");
+    // As many inputs as there may be leave room for results.
+    assert!(RESULT_ENTRIES_MAX > HostLimits::default().input_files_max + 8_192);
 }

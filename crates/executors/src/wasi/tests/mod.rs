@@ -63,7 +63,11 @@ fn config(files: &[(&str, &str)]) -> HostConfig {
     let file =
         |(path, text): &(&str, &str)| (InputPath::parse(path).unwrap(), Arc::from(text.as_bytes()));
     HostConfig {
-        inputs: Inputs { files: files.iter().map(file).collect(), stdin: Arc::from(&b"stdin"[..]) },
+        inputs: Inputs {
+            files: files.iter().map(file).collect(),
+            directories: Vec::new(),
+            stdin: Arc::from(&b"stdin"[..]),
+        },
         arguments: vec!["program".into(), "one".into()],
         environment: vec![("KEY".into(), "value".into())],
         realtime_start_ns: START_NS,

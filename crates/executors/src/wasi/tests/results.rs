@@ -87,3 +87,16 @@ fn the_manifest_covers_everything() {
     names.dedup();
     assert_eq!(names.len(), count);
 }
+
+#[test]
+fn inputs_that_share_their_bytes_are_still_inputs_or_results_by_their_bytes() {
+    let mut guest = Guest::with(&config(&[("a", "one"), ("b", "two"), ("c", "one"), ("d", "on")]));
+    // Each of these now stands where another was: what is equal is no result.
+    assert_eq!(guest.rename(ROOT, "c", "spare"), 0);
+    assert_eq!(guest.rename(ROOT, "a", "c"), 0);
+    assert_eq!(guest.rename(ROOT, "b", "a"), 0);
+    guest.store(ROOT, "b", b"two");
+    guest.store(ROOT, "d", b"no");
+    let outputs = guest.host.finish();
+    assert_eq!(lines(&outputs), ["a=two", "d=no", "spare=one"]);
+}

@@ -17,6 +17,7 @@ use wasmparser::{
     ModuleArity, Operator, ValType, ValidatorResources,
 };
 
+use super::effort::Effort;
 use super::error::{Failure, ModuleError};
 use super::floats::{FloatKind, FloatRole, role};
 use crate::wasm::specification::{LOCALS_PER_FUEL, bounds, frame_bytes, instruction_fuel};
@@ -47,6 +48,8 @@ pub(super) struct Plan {
     pub(super) refers: bool,
     /// The metered size of the frame, in bytes.
     pub(super) frame_bytes: u64,
+    /// What the function costs to make ready.
+    pub(super) compile_fuel: u64,
 }
 
 /// Validates one function and plans its instrumentation.
@@ -65,9 +68,9 @@ pub(super) fn plan(
     let first = Analyser::run(function, body, imports, Vec::new(), allocations)?;
     let raw = first.raw_locals();
     if raw.iter().all(Option::is_none) {
-        return Ok(first.into_plan(body));
+        return first.into_plan(body);
     }
-    Ok(Analyser::run(again, body, imports, raw, allocations)?.into_plan(body))
+    Analyser::run(again, body, imports, raw, allocations)?.into_plan(body)
 }
 
 /// What is known of the bits of a value.
@@ -132,6 +135,7 @@ struct Analyser {
     loops: bool,
     calls: bool,
     refers: bool,
+    effort: Effort,
 }
 
 impl Analyser {
@@ -171,6 +175,7 @@ impl Analyser {
             loops: false,
             calls: false,
             refers: false,
+            effort: Effort::new(params, count),
         };
         this.start()?;
         let mut reader = body.get_operators_reader()?;
@@ -221,6 +226,7 @@ impl Analyser {
     }
 
     fn live(&mut self, operator: &Operator<'_>) -> Result<(), Failure> {
+        self.effort.take(operator);
         if !matches!(operator, Operator::Loop { .. }) {
             self.charge(instruction_fuel(operator));
         }
@@ -543,16 +549,18 @@ impl Analyser {
         self.notes.last_mut().expect("each step pushes a note first")
     }
 
-    fn into_plan(self, body: &FunctionBody<'_>) -> Plan {
+    fn into_plan(self, body: &FunctionBody<'_>) -> Result<Plan, Failure> {
         let width = if self.wide { 2 } else { 1 };
         let slots = (self.locals.len() + self.stack_max) as u64 * width;
-        Plan {
+        let compile_fuel = self.effort.fuel(body.as_bytes().len())?;
+        Ok(Plan {
             notes: self.notes,
             charges: self.order.iter().map(|segment| self.fuel[*segment]).collect(),
             loops: self.loops,
             calls: self.calls,
             refers: self.refers,
             frame_bytes: frame_bytes(slots, body.as_bytes().len() as u64),
-        }
+            compile_fuel,
+        })
     }
 }

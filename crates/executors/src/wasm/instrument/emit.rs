@@ -3,8 +3,9 @@
 //! A function without loops takes fuel straight from the global. One with loops keeps the fuel in
 //! a local, stores it to the global at every loop header and around every call, and so never holds
 //! more than one acyclic path of unpaid work. Fuel and depth are tested where work could repeat:
-//! at loop headers and at the entry of functions that call others. A failed test calls the host,
-//! which hands out the next part of the fuel or ends the run.
+//! at loop headers, at the entry of functions that call others, and behind some of many calls in
+//! one body. A failed test calls the host, which hands out the next part of the fuel or ends the
+//! run.
 
 use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{BlockType, Encode, Function, Ieee32, Ieee64, Instruction as I, ValType};
@@ -14,7 +15,8 @@ use super::analysis::Plan;
 use super::error::Failure;
 use super::floats::{CANONICAL_F32, CANONICAL_F64, FloatKind};
 use crate::wasm::specification::{
-    BULK_BYTES_PER_FUEL_LOG2, FRAME_LEAF_BYTES_MAX, MEMORY_PAGE_FUEL, TABLE_ELEMENT_FUEL,
+    BULK_BYTES_PER_FUEL_LOG2, CALLS_PER_TEST, FRAME_LEAF_BYTES_MAX, MEMORY_PAGE_FUEL,
+    TABLE_ELEMENT_FUEL,
 };
 
 /// The indices of what instrumented code refers to.
@@ -70,6 +72,7 @@ where
         depth: metered.then_some(i64::try_from(plan.frame_bytes).unwrap_or(i64::MAX)),
         open: 0,
         wrapped: plan.loops || metered,
+        calls: 0,
     };
     if plan.loops {
         emitter.cached = Some(emitter.scratch(ValType::I64, 0));
@@ -128,6 +131,8 @@ struct Emitter {
     open: u32,
     /// The body stands in a block, behind which an epilogue follows.
     wrapped: bool,
+    /// The calls put so far.
+    calls: u32,
 }
 
 impl Emitter {
@@ -251,6 +256,10 @@ impl Emitter {
                 self.sync();
                 self.put(&rewriter.instruction(operator)?);
                 self.reload();
+                self.calls = self.calls.wrapping_add(1);
+                if self.calls.is_multiple_of(CALLS_PER_TEST) {
+                    self.test();
+                }
                 return Ok(());
             }
             Operator::MemoryGrow { .. } => {

@@ -49,6 +49,19 @@ pub enum ModuleError {
     /// An export uses a name kept for the metering.
     #[error("the export name {0:?} is reserved")]
     ReservedName(String),
+    /// An active segment does not fit what it is to fill at the start.
+    #[error("{what} {index} lies outside its {of}")]
+    SegmentOutside {
+        /// Which kind of segment.
+        what: &'static str,
+        /// Its number.
+        index: u32,
+        /// What it is to fill.
+        of: &'static str,
+    },
+    /// The job's fuel does not suffice to make the module ready.
+    #[error("the fuel does not suffice to compile the module")]
+    OutOfFuel,
     /// A program needs this export.
     #[error("the module does not export {0}")]
     MissingExport(&'static str),

@@ -37,9 +37,15 @@ const DISABLED: &[(WasmFeatures, &str)] = &[
     (WasmFeatures::COMPACT_IMPORTS, "compact imports"),
 ];
 
+/// The bytes of the largest module that is read again to name what it uses.
+const DIAGNOSED_BYTES_MAX: usize = 1 << 20;
+
 /// Names the proposal that lets `module` pass the point at which it failed with `error`, or gives
 /// the failure itself.
 pub(super) fn diagnose(module: &[u8], error: &wasmparser::Error) -> ModuleError {
+    if module.len() > DIAGNOSED_BYTES_MAX {
+        return ModuleError::Invalid(error.to_string());
+    }
     for (feature, proposal) in DISABLED {
         let features = FEATURES.union(*feature);
         let further = match first_error(module, features) {

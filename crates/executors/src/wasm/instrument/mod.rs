@@ -5,6 +5,7 @@
 //! and tables beyond the limits of the job. The same input gives the same bytes.
 
 mod analysis;
+mod effort;
 mod emit;
 mod error;
 mod features;
@@ -42,13 +43,24 @@ pub(super) const GLOBAL: &str = "idlewild:global:";
 pub struct ModuleLimits {
     /// The pages of 64 KiB up to which the linear memory may grow, at most 65,536.
     pub memory_pages: u32,
+    /// The fuel that there is to make the module ready.
+    pub fuel: u64,
+}
+
+/// A module that meters itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instrumented {
+    /// The module.
+    pub module: Vec<u8>,
+    /// The fuel that it costs to make ready, which the run does not charge.
+    pub compile_fuel: u64,
 }
 
 /// Checks `module` and returns its instrumented form.
 ///
 /// # Errors
 /// [`ModuleError`] if the bytes are no valid program within the limits.
-pub fn instrument(module: &[u8], limits: &ModuleLimits) -> Result<Vec<u8>, ModuleError> {
+pub fn instrument(module: &[u8], limits: &ModuleLimits) -> Result<Instrumented, ModuleError> {
     ModuleError::check("bytes of the module", module.len(), bounds::MODULE_BYTES_MAX)?;
     if Parser::is_component(module) {
         return Err(ModuleError::Component);

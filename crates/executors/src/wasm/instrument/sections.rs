@@ -11,20 +11,22 @@ use wasm_encoder::{
     ImportSection, MemorySection, Module, TableSection, TypeSection,
 };
 use wasmparser::{
-    ElementItems, ExternalKind, FuncToValidate, FuncType, FuncValidatorAllocations, FunctionBody,
-    Payload, TypeRef, ValType, ValidatorResources,
+    DataKind, ElementItems, ElementKind, ExternalKind, FuncToValidate, FuncType,
+    FuncValidatorAllocations, FunctionBody, Operator, Payload, TypeRef, ValType,
+    ValidatorResources,
 };
 
 use super::analysis::plan;
 use super::emit::{Metering, Signature, emit, hints};
 use super::error::{Failure, ModuleError};
 use super::{
-    DEPTH, FUEL, GLOBAL, MEMORY, ModuleLimits, REFILL_MODULE, REFILL_NAME, RESERVED, START,
+    DEPTH, FUEL, GLOBAL, Instrumented, MEMORY, ModuleLimits, REFILL_MODULE, REFILL_NAME, RESERVED,
+    START,
 };
 use crate::wasi::HOST_FUNCTIONS;
 use crate::wasm::engine::ValType as HostType;
 use crate::wasm::specification::{
-    BULK_BYTES_PER_FUEL_LOG2, DEPTH_BYTES, MEMORY_PAGE_FUEL, TABLE_ELEMENT_FUEL, bounds,
+    BULK_BYTES_PER_FUEL_LOG2, DEPTH_BYTES, MEMORY_PAGE_FUEL, PAGE_BYTES, TABLE_ELEMENT_FUEL, bounds,
 };
 
 /// The module name of every import that a program may have.
@@ -38,6 +40,12 @@ pub(super) struct Sections {
     /// The type indices of the block types that wrap bodies with several results.
     wrappers: BTreeMap<u32, u32>,
     start_fuel: u64,
+    /// What the functions so far cost to make ready, and what the job can pay.
+    compile_fuel: u64,
+    fuel_max: u64,
+    /// The pages of the memory and the elements of each table at the start.
+    pages: u64,
+    elements_of_table: Vec<u64>,
     next_body: usize,
     allocations: FuncValidatorAllocations,
     types: TypeSection,
@@ -103,6 +111,10 @@ impl Sections {
             functions_of_type: Vec::new(),
             wrappers: BTreeMap::new(),
             start_fuel: 0,
+            compile_fuel: 0,
+            fuel_max: limits.fuel,
+            pages: 0,
+            elements_of_table: Vec::new(),
             next_body: 0,
             allocations: FuncValidatorAllocations::default(),
             types: TypeSection::new(),
@@ -199,9 +211,15 @@ impl Sections {
             Payload::ElementSection(reader) => self.element_section(reader)?,
             Payload::DataCountSection { count, .. } => self.data_count = Some(count),
             Payload::DataSection(reader) => {
-                for data in reader.clone() {
-                    let bytes = data?.data.len() as u64;
+                for (index, data) in (0..).zip(reader.clone()) {
+                    let data = data?;
+                    let bytes = data.data.len() as u64;
                     self.start_fuel += bytes >> BULK_BYTES_PER_FUEL_LOG2;
+                    if let DataKind::Active { offset_expr, .. } = data.kind {
+                        let end = offset(&offset_expr)?.saturating_add(bytes);
+                        let what = ("the data segment", index, "memory");
+                        check_inside(what, end, self.pages.saturating_mul(PAGE_BYTES))?;
+                    }
                 }
                 self.rewriter.parse_data_section(&mut self.data, reader)?;
             }
@@ -221,6 +239,12 @@ impl Sections {
         let ty = self.functions_of_type.get(self.next_body).copied().unwrap_or(0);
         self.next_body += 1;
         let plan = plan(function, body, imports, &mut self.allocations)?;
+        self.compile_fuel = self.compile_fuel.saturating_add(plan.compile_fuel);
+        let most = bounds::MODULE_COMPILE_FUEL_MAX;
+        ModuleError::check("fuel to compile the module", self.compile_fuel, most)?;
+        if self.compile_fuel > self.fuel_max {
+            return Err(ModuleError::OutOfFuel.into());
+        }
         self.refers |= plan.refers;
         let signature = self.signature(ty)?;
         let metering = self.metering();
@@ -236,7 +260,7 @@ impl Sections {
     }
 
     /// Returns the instrumented module.
-    pub(super) fn finish(mut self) -> Result<Vec<u8>, ModuleError> {
+    pub(super) fn finish(mut self) -> Result<Instrumented, ModuleError> {
         if !self.has_start {
             return Err(ModuleError::MissingExport("_start"));
         }
@@ -260,7 +284,8 @@ impl Sections {
         for index in &self.globals_mutable {
             self.exports.export(&format!("{GLOBAL}{index}"), ExportKind::Global, *index);
         }
-        Ok(self.encode())
+        let compile_fuel = self.compile_fuel;
+        Ok(Instrumented { module: self.encode(), compile_fuel })
     }
 
     fn encode(self) -> Vec<u8> {
@@ -347,6 +372,7 @@ impl Sections {
             let initial = table?.ty.initial;
             ModuleError::check("elements of a table", initial, bounds::TABLE_ELEMENTS_MAX)?;
             self.start_fuel += initial * TABLE_ELEMENT_FUEL;
+            self.elements_of_table.push(initial);
         }
         Ok(self.rewriter.parse_table_section(&mut self.tables, reader)?)
     }
@@ -359,6 +385,7 @@ impl Sections {
             let initial = memory?.initial;
             ModuleError::check("pages of memory", initial, self.rewriter.pages_max)?;
             self.start_fuel += initial * MEMORY_PAGE_FUEL;
+            self.pages = initial;
         }
         Ok(self.rewriter.parse_memory_section(&mut self.memories, reader)?)
     }
@@ -367,12 +394,19 @@ impl Sections {
         &mut self,
         reader: wasmparser::ElementSectionReader<'_>,
     ) -> Result<(), Failure> {
-        for element in reader.clone() {
-            let count = match element?.items {
+        for (index, element) in (0..).zip(reader.clone()) {
+            let element = element?;
+            let count = match element.items {
                 ElementItems::Functions(items) => items.count(),
                 ElementItems::Expressions(_, items) => items.count(),
             };
             self.start_fuel += u64::from(count) * TABLE_ELEMENT_FUEL;
+            if let ElementKind::Active { table_index, offset_expr } = element.kind {
+                let end = offset(&offset_expr)?.saturating_add(count.into());
+                let table = self.elements_of_table.get(table_index.unwrap_or(0) as usize);
+                let what = ("the element segment", index, "table");
+                check_inside(what, end, table.copied().unwrap_or(0))?;
+            }
         }
         Ok(self.rewriter.parse_element_section(&mut self.elements, reader)?)
     }
@@ -407,6 +441,23 @@ impl Sections {
         ty.and_then(|ty| self.func_types.get(*ty as usize))
             .is_some_and(|ty| ty.params().is_empty() && ty.results().is_empty())
     }
+}
+
+/// Returns where an active segment begins: no program has a global that says so.
+fn offset(expression: &wasmparser::ConstExpr<'_>) -> Result<u64, Failure> {
+    match expression.get_operators_reader().read()? {
+        Operator::I32Const { value } => Ok(value.cast_unsigned().into()),
+        _ => Err(ModuleError::Invalid("a segment begins at no constant".to_owned()).into()),
+    }
+}
+
+/// Checks that a segment ends within what it fills; all that an engine would do is to trap.
+const fn check_inside(
+    (what, index, of): (&'static str, u32, &'static str),
+    end: u64,
+    length: u64,
+) -> Result<(), ModuleError> {
+    if end > length { Err(ModuleError::SegmentOutside { what, index, of }) } else { Ok(()) }
 }
 
 fn same_types(found: &[ValType], wanted: &[HostType]) -> bool {

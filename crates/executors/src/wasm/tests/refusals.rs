@@ -22,7 +22,7 @@ fn bytes_that_are_no_module() {
 }
 
 #[test]
-fn a_module_above_64_mib() {
+fn a_module_above_16_mib() {
     let mut bytes = b"\0asm\x01\0\0\0".to_vec();
     bytes.resize(bounds::MODULE_BYTES_MAX + 1, 0);
     let error = instrument(&bytes, &LIMITS).unwrap_err();
@@ -57,7 +57,7 @@ fn no_single_damaged_byte_makes_a_panic() {
             damaged[index] = value;
             if let Ok(instrumented) = instrument(&damaged, &LIMITS) {
                 wasmparser::Validator::new_with_features(crate::wasm::instrument::FEATURES)
-                    .validate_all(&instrumented)
+                    .validate_all(&instrumented.module)
                     .unwrap();
             }
         }
@@ -139,6 +139,27 @@ fn disabled_proposals_are_named() {
         refused("(module (memory (export \"memory\") i64 1) (func (export \"_start\")))"),
         ModuleError::DisabledProposal { proposal: "64-bit memory" }
     );
+}
+
+#[test]
+fn active_segments_end_within_what_they_fill() {
+    let fits = |fields: &str| instrument(&wat::parse_str(program(fields)).unwrap(), &LIMITS);
+    assert!(fits("(data (i32.const 65535) \"x\") (data (i32.const 65536) \"\")").is_ok());
+    let outside = |what, of| ModuleError::SegmentOutside { what, index: 0, of };
+    let data = outside("the data segment", "memory");
+    assert_eq!(fits("(data (i32.const 65536) \"x\")"), Err(data.clone()));
+    assert_eq!(fits("(data (i32.const -1) \"\")"), Err(data));
+    assert!(fits("(table 2 funcref) (func $f) (elem (i32.const 1) func $f)").is_ok());
+    let element = outside("the element segment", "table");
+    assert_eq!(
+        fits(
+            "(table 9 funcref) (table $t 2 funcref) (func $f)
+              (elem (table $t) (i32.const 2) func $f)"
+        ),
+        Err(element)
+    );
+    // What a program copies itself may lie anywhere.
+    assert!(fits("(data \"never copied\") (elem func)").is_ok());
 }
 
 #[test]

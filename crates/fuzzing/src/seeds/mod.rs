@@ -1,8 +1,10 @@
 //! Inputs that the decoders accept, as places to start from.
 
+pub(crate) mod api;
+
 use types::{
     Action, Address, Amount, Asset, Blob, Block, Encode, Hash, Header, LeaseId, List, Receipt,
-    SecretKey, SignedHeader, SignedReceipt, SignedTransaction, Time, Transaction,
+    SecretKey, Signature, SignedHeader, SignedReceipt, SignedTransaction, Time, Transaction,
 };
 
 /// The network that the seeds are signed for.
@@ -36,7 +38,7 @@ fn signed_transactions() -> Vec<SignedTransaction> {
     let signer = Address::new(key().public());
     let actions = [
         Action::Transfer { to: signer, asset: Asset::Usd, amount },
-        Action::Register { node_key: key().public() },
+        Action::Register { node_key: key().public(), consent: Signature::from_bytes([7; 64]) },
         Action::Stake { amount },
         Action::Start { lease: lease() },
         Action::SubmitReceipt(Box::new(signed_receipt())),
@@ -46,6 +48,16 @@ fn signed_transactions() -> Vec<SignedTransaction> {
         Transaction { signer, nonce: 0, expires: Time::from_ms(0), action }.sign(&genesis(), &key())
     };
     actions.into_iter().map(sign).collect()
+}
+
+fn header() -> Header {
+    Header {
+        height: 1,
+        time: Time::from_ms(0),
+        parent: genesis(),
+        transactions: genesis(),
+        state: genesis(),
+    }
 }
 
 /// Returns one signed transaction for some of the actions.
@@ -60,18 +72,11 @@ pub(crate) fn receipts() -> Vec<Vec<u8>> {
 
 /// Returns an empty block and a full one.
 pub(crate) fn blocks() -> Vec<Vec<u8>> {
-    let header = Header {
-        height: 1,
-        time: Time::from_ms(0),
-        parent: genesis(),
-        transactions: genesis(),
-        state: genesis(),
-    };
     [Vec::new(), signed_transactions()]
         .into_iter()
         .map(|transactions| {
             let transactions = List::new(transactions).expect("six are within the bound");
-            Block { header: SignedHeader::sign(header, &genesis(), &key()), transactions }
+            Block { header: SignedHeader::sign(header(), &genesis(), &key()), transactions }
                 .to_bytes()
         })
         .collect()

@@ -1,0 +1,184 @@
+//! A process of the storm that is started, killed and started again, and the workers below it.
+
+use std::fs::{self, OpenOptions};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+
+use crate::common::{Home, until};
+
+/// How long what a dead process started may outlive it.
+const ORPHANS_MAX: Duration = Duration::from_secs(5);
+
+/// How long a process may take to end when it is asked to, with its jobs done.
+const END_MAX: Duration = Duration::from_secs(40);
+
+/// The exit code of a command that cannot reach its node.
+const UNREACHABLE: i32 = 3;
+
+/// A process, told from a later one with the same number by when it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Process {
+    id: i32,
+    began: u64,
+}
+
+/// What the system says of a process.
+struct Stat {
+    state: char,
+    parent: i32,
+    began: u64,
+}
+
+impl Stat {
+    fn of(id: i32) -> Option<Self> {
+        let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        // The name before it may hold spaces and brackets.
+        let (_, rest) = text.rsplit_once(") ")?;
+        let fields: Vec<&str> = rest.split(' ').collect();
+        let state = fields.first()?.chars().next()?;
+        Some(Self {
+            state,
+            parent: fields.get(1)?.parse().ok()?,
+            began: fields.get(19)?.parse().ok()?,
+        })
+    }
+
+    const fn is_alive(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X')
+    }
+}
+
+impl Process {
+    fn is_alive(self) -> bool {
+        Stat::of(self.id).is_some_and(|stat| stat.began == self.began && stat.is_alive())
+    }
+
+    fn kill(self) {
+        if self.is_alive() {
+            // It may have gone this very moment.
+            let _ = kill_process(Pid::from_raw(self.id).unwrap(), Signal::KILL);
+        }
+    }
+}
+
+/// Returns the living children of a process.
+fn children(parent: i32) -> Vec<Process> {
+    let entries = fs::read_dir("/proc").unwrap();
+    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    ids.filter_map(|id| {
+        let stat = Stat::of(id)?;
+        let is_child = stat.parent == parent && stat.is_alive();
+        is_child.then_some(Process { id, began: stat.began })
+    })
+    .collect()
+}
+
+/// Waits until all of them are gone.
+pub(super) async fn gone(processes: &[Process]) {
+    until("an end of the workers of a dead process", ORPHANS_MAX, || async {
+        processes.iter().all(|process| !process.is_alive()).then_some(())
+    })
+    .await;
+}
+
+/// A process of the binary with a directory of its own.
+pub(super) struct Service {
+    pub(super) home: Home,
+    words: Vec<String>,
+    child: Option<Child>,
+    /// How long the log was when it was last started.
+    said_before: usize,
+}
+
+impl Service {
+    pub(super) fn new(words: &[&str]) -> Self {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        Self { home: Home::default(), words, child: None, said_before: 0 }
+    }
+
+    /// Starts it; what it says is added to its log.
+    pub(super) fn start(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        self.said_before = self.log().len();
+        let log = OpenOptions::new().create(true).append(true).open(self.home.path("log")).unwrap();
+        let mut command = Command::from(self.home.command());
+        command.args(&self.words).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
+        self.child = Some(command.spawn().unwrap());
+    }
+
+    fn id(&self) -> i32 {
+        self.child.as_ref().and_then(Child::id).unwrap().try_into().unwrap()
+    }
+
+    /// Returns the living processes that it started.
+    pub(super) fn workers(&self) -> Vec<Process> {
+        children(self.id())
+    }
+
+    /// Returns the longest that one of its threads was ready and had to wait for a processor:
+    /// what the rest of the machine cost it.
+    pub(super) fn queued(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        let waits = tasks.filter_map(|task| {
+            // A thread may end meanwhile; a kernel that does not count says nothing.
+            let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            text.split(' ').nth(1)?.parse().ok()
+        });
+        Duration::from_nanos(waits.max().unwrap_or(0))
+    }
+
+    /// Lets it run for as long, in which it must not end by itself.
+    pub(super) async fn keep_running(&mut self, time: Duration) {
+        let child = self.child.as_mut().unwrap();
+        if let Ok(status) = tokio::time::timeout(time, child.wait()).await {
+            panic!("{:?} ended by itself: {status:?}\n{}", self.words, self.log());
+        }
+    }
+
+    /// Starts it again if it ended because the node was away, as a service manager does; returns
+    /// whether it has said `text` since its last start.
+    pub(super) fn supervised(&mut self, text: &str) -> bool {
+        let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+        if let Some(status) = ended {
+            assert_eq!(status.code(), Some(UNREACHABLE), "{:?}: {}", self.words, self.log());
+            self.child = None;
+            self.start();
+        }
+        self.log()[self.said_before..].contains(text)
+    }
+
+    /// Kills it without warning; nothing that it started may outlive it.
+    pub(super) async fn kill(&mut self) {
+        // Stopped first, so that it starts nothing while it is looked at.
+        kill_process(Pid::from_raw(self.id()).unwrap(), Signal::STOP).unwrap();
+        let workers = self.workers();
+        let mut child = self.child.take().unwrap();
+        child.start_kill().unwrap();
+        child.wait().await.unwrap();
+        gone(&workers).await;
+    }
+
+    /// Kills what it started, and nothing else.
+    pub(super) fn kill_workers(&self) {
+        self.workers().into_iter().for_each(Process::kill);
+    }
+
+    /// Asks it to end, as a service manager does, and checks that it does so in order.
+    pub(super) async fn end(&mut self) {
+        let (id, workers) = (self.id(), self.workers());
+        kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+        let mut child = self.child.take().unwrap();
+        let status = tokio::time::timeout(END_MAX, child.wait()).await;
+        let status = status.expect("it ends when it is asked to").unwrap();
+        assert!(status.success(), "{:?}: {status}\n{}", self.words, self.log());
+        gone(&workers).await;
+    }
+
+    /// Returns what it said so far.
+    pub(super) fn log(&self) -> String {
+        fs::read_to_string(self.home.path("log")).unwrap_or_default()
+    }
+}

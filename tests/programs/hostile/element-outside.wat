@@ -1,0 +1,7 @@
+;; refused: the element segment 0 lies outside its table
+;; A function that would stand behind the end of the table before the program begins.
+(module
+  (memory (export "memory") 1)
+  (table 2 funcref)
+  (elem (i32.const 2) func $main)
+  (func $main (export "_start")))
