@@ -13,6 +13,7 @@ mod aarch64;
 mod bench_command;
 mod ci;
 mod docs;
+mod fuzz;
 mod house;
 mod machine;
 mod steps;
@@ -56,6 +57,12 @@ const COMMANDS: &[Command] = &[
         usage: "[--extras]",
         help: "all that a machine checks; --extras leaves out what `test` runs",
         run: ci::run,
+    },
+    Command {
+        name: "fuzz",
+        usage: "[SECONDS]",
+        help: "run each fuzz target with coverage, for 40 s unless told",
+        run: fuzz::run,
     },
     Command {
         name: "aarch64",
