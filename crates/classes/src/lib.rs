@@ -197,7 +197,7 @@ mod laws {
         }
 
         #[test]
-        fn what_is_cut_or_goes_on_is_no_specification(seed: u64, at: prop::sample::Index, more: u8) {
+        fn what_is_cut_or_longer_is_no_specification(seed: u64, at: prop::sample::Index, more: u8) {
             for class in CLASSES {
                 let spec = class.sample(seed).spec;
                 prop_assert!(class.units_max(&spec[..at.index(spec.len())]).is_err());
