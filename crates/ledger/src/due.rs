@@ -20,22 +20,29 @@ impl State {
         self.remove(Key::Due(time, due));
     }
 
-    /// Returns what stands first in the queue.
-    pub(crate) fn first_due(&self) -> Option<(Time, Due)> {
-        let (key, _) = self.map().first_from(Prefix::Due.to_bytes().as_slice())?;
-        match Key::from_bytes(key)? {
-            Key::Due(time, due) => Some((time, due)),
+    /// Returns what stands in the queue when a block begins, in order.
+    fn queue(&self) -> impl Iterator<Item = (Time, Due)> {
+        self.all(Prefix::Due).map_while(|entry| match entry {
+            Ok((Key::Due(time, due), _)) => Some((time, due)),
             _ => None,
-        }
+        })
+    }
+
+    /// Returns when the first entry of the queue is due, after a block.
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        self.queue().next().map(|(time, _)| time)
     }
 }
 
-/// Lets happen what is due, at most [`BLOCK_DUE_MAX`] entries of the queue.
+/// Lets happen what is due, at most [`BLOCK_DUE_MAX`] entries of the queue. What these add to it
+/// waits for a later block.
 pub(crate) fn run(state: &mut State) {
-    for _ in 0..BLOCK_DUE_MAX {
-        let Some((time, due)) = state.first_due().filter(|(time, _)| *time <= state.now()) else {
-            return;
-        };
+    let now = state.now();
+    let due = state.queue().take(BLOCK_DUE_MAX).take_while(|(time, _)| *time <= now);
+    for (time, due) in due.collect::<Vec<_>>() {
+        if !state.has(Key::Due(time, due)) {
+            continue;
+        }
         let happened = state.attempt(|state| {
             state.remove(Key::Due(time, due));
             happen(state, due)

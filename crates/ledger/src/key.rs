@@ -144,7 +144,7 @@ pub enum Key {
 #[derive(Clone, Copy)]
 pub struct KeyBytes {
     bytes: [u8; LEDGER_KEY_BYTES_MAX],
-    len: usize,
+    len: u8,
 }
 
 impl KeyBytes {
@@ -155,19 +155,48 @@ impl KeyBytes {
 
     /// Appends a field.
     fn with(mut self, field: &[u8]) -> Self {
-        let end = self.len.saturating_add(field.len());
+        let start = usize::from(self.len);
+        let end = start.saturating_add(field.len());
         self.bytes
-            .get_mut(self.len..end)
+            .get_mut(start..end)
             .expect("the longest key, an offer's place in the index, takes 67 bytes")
             .copy_from_slice(field);
-        self.len = end;
+        self.len = u8::try_from(end).expect("at most 67");
         self
     }
 
     /// Returns the bytes.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or(&self.bytes)
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&self.bytes)
+    }
+
+    /// Returns the first eight bytes as a number of the same order.
+    pub(crate) fn head(&self) -> u64 {
+        self.bytes.first_chunk().map_or(0, |head| u64::from_be_bytes(*head))
+    }
+
+    /// Returns whether rows of this kind are walked in order while a block is executed.
+    pub(crate) fn is_walked(&self) -> bool {
+        matches!(self.bytes, [tag::OFFER_BY_PRICE | tag::OPEN_ORDER | tag::VOTE, ..])
+    }
+}
+
+impl std::hash::Hash for KeyBytes {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write(self.as_slice());
+    }
+}
+
+impl PartialOrd for KeyBytes {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for KeyBytes {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.as_slice().cmp(other.as_slice())
     }
 }
 

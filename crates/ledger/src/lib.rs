@@ -58,6 +58,7 @@ mod lease;
 )]
 pub mod map;
 mod matching;
+mod pending;
 mod query;
 mod quote;
 mod settlement;

@@ -109,7 +109,7 @@ impl Ledger {
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
         let next_block = self.state.now().after(types::Duration::from_ms(1));
-        let queued = self.state.first_due().map(|(time, _)| time);
+        let queued = self.state.next_due();
         let searched = matching::is_waiting(&self.state).then_some(next_block);
         let earliest = [queued, searched, Some(epoch::closes(&self.state))];
         earliest.into_iter().flatten().min().map(|time| time.max(next_block))

@@ -1,8 +1,8 @@
 //! The state: typed rows over the map, written in attempts.
 //!
-//! A transaction, or one thing that happens by itself, is an *attempt*. What it writes is staged:
-//! reads see it at once, the map sees it when the attempt ends well. An attempt that finds the
-//! state inconsistent leaves no trace, neither in the map nor in the block's events and sums.
+//! A transaction, or one thing that happens by itself, is an *attempt*. Reads see at once what it
+//! writes; the map sees it when the block ends. An attempt that finds the state inconsistent
+//! leaves no trace, neither in the rows nor in the block's events and sums.
 
 use std::sync::Arc;
 
@@ -15,8 +15,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    key::{Key, KeyBytes, Prefix},
+    key::{Key, Prefix},
     map::{Map, VALUE_BYTES_MAX},
+    pending::Pending,
 };
 
 /// The state contradicts itself: a row that must be there is not, or does not read, or value
@@ -90,40 +91,11 @@ pub(crate) struct Progress {
     pub(crate) moved: [i128; 2],
 }
 
-/// What an attempt wrote so far.
-#[derive(Debug, Clone, Default)]
-struct Staged {
-    writes: Vec<Write>,
-    /// The written values, one after another.
-    bytes: Vec<u8>,
-}
-
-#[derive(Debug, Clone)]
-struct Write {
-    key: KeyBytes,
-    value: Option<std::ops::Range<usize>>,
-}
-
-impl Staged {
-    /// Returns what the attempt wrote for a key: nothing, its absence or its value.
-    fn get(&self, key: &KeyBytes) -> Option<Option<&[u8]>> {
-        let write = self.writes.iter().rev().find(|write| write.key == *key)?;
-        Some(write.value.clone().and_then(|range| self.bytes.get(range)))
-    }
-
-    fn set(&mut self, key: KeyBytes, value: Option<std::ops::Range<usize>>) {
-        match self.writes.iter_mut().rev().find(|write| write.key == key) {
-            Some(write) => write.value = value,
-            None => self.writes.push(Write { key, value }),
-        }
-    }
-}
-
 /// The state of the ledger and of the block that it executes. A clone is O(1) between blocks.
 #[derive(Debug, Clone)]
 pub(crate) struct State {
     map: Map,
-    staged: Staged,
+    pending: Pending,
     charter: Arc<Charter>,
     parameters: Arc<Parameters>,
     /// Written to its row when a block ends.
@@ -140,7 +112,7 @@ impl State {
     ) -> Self {
         Self {
             map,
-            staged: Staged::default(),
+            pending: Pending::default(),
             charter: Arc::new(charter),
             parameters: Arc::new(parameters),
             network,
@@ -179,16 +151,15 @@ impl State {
             if self.block.moved == moved { Ok(done) } else { Err(Broken) }
         });
         if result.is_ok() {
-            self.commit();
+            self.pending.keep(&mut self.map);
         } else {
+            self.pending.undo();
             self.network = network;
             self.parameters = parameters;
             self.block.examined = examined;
             self.block.moved = moved;
             self.block.events.truncate(events);
         }
-        self.staged.writes.clear();
-        self.staged.bytes.clear();
         result
     }
 
@@ -197,30 +168,15 @@ impl State {
         let network = self.network;
         let kept = self.attempt(|state| state.put(Key::Network, &network));
         kept.expect("the row is within the map's bounds");
+        self.pending.flush(&mut self.map);
         Hash::from_bytes(self.map.root())
-    }
-
-    fn commit(&mut self) {
-        for Write { key, value } in &self.staged.writes {
-            match value {
-                Some(range) => {
-                    let value = self.staged.bytes.get(range.clone()).unwrap_or_default();
-                    self.map
-                        .insert(key.as_slice(), value)
-                        .expect("keys are shorter than the map's bound, values are checked by put");
-                }
-                None => {
-                    self.map.remove(key.as_slice());
-                }
-            }
-        }
     }
 
     /// Returns the encoding of a row.
     pub(crate) fn get_bytes(&self, key: Key) -> Option<&[u8]> {
         let key = key.to_bytes();
-        match self.staged.get(&key) {
-            Some(staged) => staged,
+        match self.pending.get(&key) {
+            Some(pending) => pending,
             None => self.map.get(key.as_slice()),
         }
     }
@@ -251,29 +207,24 @@ impl State {
         key: Key,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Broken> {
-        let start = self.staged.bytes.len();
-        encode(&mut self.staged.bytes);
-        let end = self.staged.bytes.len();
-        if end.saturating_sub(start) > VALUE_BYTES_MAX {
-            return Err(Broken);
-        }
-        self.staged.set(key.to_bytes(), Some(start..end));
-        Ok(())
+        let bytes = self.pending.put(key.to_bytes(), encode);
+        if bytes > VALUE_BYTES_MAX { Err(Broken) } else { Ok(()) }
     }
 
     /// Sets a row whose key says everything.
     pub(crate) fn mark(&mut self, key: Key) {
-        self.staged.set(key.to_bytes(), Some(0..0));
+        self.pending.put(key.to_bytes(), |_| {});
     }
 
     /// Takes a row away.
     pub(crate) fn remove(&mut self, key: Key) {
-        self.staged.set(key.to_bytes(), None);
+        self.pending.remove(key.to_bytes());
     }
 
     /// Returns the keys under a prefix that come after `after`, with their values, in order.
     ///
-    /// It does not see what is staged.
+    /// It sees what was in the map when the block began, and of kinds that are walked within a block
+    /// (see [`crate::key::KeyBytes::is_walked`]) what attempts have written since.
     pub(crate) fn after(
         &self,
         prefix: Prefix,

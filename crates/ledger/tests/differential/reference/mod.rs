@@ -148,16 +148,13 @@ impl Reference {
         if passed > 0 {
             self.close_epoch(passed);
         }
-        self.worked = 0;
-        while self.worked < limits::BLOCK_DUE_MAX {
-            match self.due.first().copied() {
-                Some((when, what)) if when <= time => {
-                    self.due.remove(&(when, what));
-                    self.happen(what);
-                    self.book.recount();
-                    self.worked += 1;
-                }
-                _ => break,
+        let due = self.due.iter().filter(|(when, _)| *when <= time);
+        let due: Vec<(Time, What)> = due.take(limits::BLOCK_DUE_MAX).copied().collect();
+        self.worked = due.len();
+        for (when, what) in due {
+            if self.due.remove(&(when, what)) {
+                self.happen(what);
+                self.book.recount();
             }
         }
         true
