@@ -1,7 +1,7 @@
 //! The book: where each coin is.
 //!
-//! A coin sits in exactly one row. [`Book::transfer`] is the only way that value moves; it takes
-//! from one row what it adds to another. `Issued` rows are the negative side, so issuing adds to
+//! A coin sits in exactly one row. [`Book::divide`] is the only way that value moves; it takes
+//! from one row what it adds to others. `Issued` rows are the negative side, so issuing adds to
 //! both, and for each asset
 //!
 //! ```text
@@ -46,11 +46,22 @@ impl Book<'_> {
         asset: Asset,
         amount: Amount,
     ) -> Result<(), Broken> {
-        if amount.is_zero() || from == to {
-            return Ok(());
+        if from == to { Ok(()) } else { self.divide(from, &[(to, amount)], asset) }
+    }
+
+    /// Moves an amount from one row to each of several others.
+    pub(crate) fn divide(
+        &mut self,
+        from: Row,
+        parts: &[(Row, Amount)],
+        asset: Asset,
+    ) -> Result<(), Broken> {
+        let total = parts.iter().map(|(_, amount)| *amount).try_fold(Amount::ZERO, Amount::plus)?;
+        self.change(from, asset, Side::Debit, total)?;
+        for (to, amount) in parts {
+            self.change(*to, asset, Side::Credit, *amount)?;
         }
-        self.change(from, asset, Side::Debit, amount)?;
-        self.change(to, asset, Side::Credit, amount)
+        Ok(())
     }
 
     /// Moves all of a row to another and returns how much that was.
@@ -61,6 +72,9 @@ impl Book<'_> {
     }
 
     fn change(&mut self, row: Row, asset: Asset, side: Side, amount: Amount) -> Result<(), Broken> {
+        if amount.is_zero() {
+            return Ok(());
+        }
         let old = self.0.balance(row, asset)?;
         let negative = matches!(row, Row::Issued(_));
         // An issuer owes more when value comes from it, and less when value returns.

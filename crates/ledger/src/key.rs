@@ -188,18 +188,6 @@ impl std::hash::Hash for KeyBytes {
     }
 }
 
-impl PartialOrd for KeyBytes {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for KeyBytes {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.as_slice().cmp(other.as_slice())
-    }
-}
-
 impl PartialEq for KeyBytes {
     fn eq(&self, other: &Self) -> bool {
         self.as_slice() == other.as_slice()

@@ -212,9 +212,7 @@ fn pay(state: &mut State, lease: &Lease) -> Result<(), Broken> {
         (Row::AuditPool, premium),
         (Row::Wallet(lease.tenant), refund),
     ];
-    for (row, amount) in parts {
-        state.book().transfer(Row::Escrow(lease.id), row, Asset::Usd, amount)?;
-    }
+    state.book().divide(Row::Escrow(lease.id), &parts, Asset::Usd)?;
     if units == Units::ZERO && gross.is_zero() {
         return Ok(());
     }

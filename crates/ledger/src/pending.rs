@@ -13,6 +13,9 @@ use indexmap::{IndexMap, map::Entry};
 
 use crate::{key::KeyBytes, map::Map};
 
+const WITHIN_BOUNDS: &str =
+    "keys are shorter than the map's bound, and an attempt that wrote a longer value is undone";
+
 /// Rows that were written, and how to take back what the running attempt wrote.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
@@ -39,11 +42,7 @@ impl Pending {
     /// Returns a row's value, `Some(None)` if it is known to be absent, or `None` if the map
     /// has the answer.
     pub(crate) fn get(&self, key: &KeyBytes) -> Option<Option<&[u8]>> {
-        match self.rows.get(key)? {
-            Value::InMap => None,
-            Value::Absent => Some(None),
-            Value::Present(range) => Some(self.bytes.get(range.clone())),
-        }
+        self.written(self.rows.get(key)?)
     }
 
     /// Sets a row to what `encode` appends, and returns how many bytes that is.
@@ -75,11 +74,12 @@ impl Pending {
 
     /// Keeps what the attempt wrote. Rows that are walked in order go to the map at once.
     pub(crate) fn keep(&mut self, map: &mut Map) {
-        for (index, _) in self.before.drain(..) {
+        while let Some((index, _)) = self.before.pop() {
             let Some((key, value)) = self.rows.get_index_mut(index) else { continue };
             if key.is_walked() {
-                write(map, key, value, &self.bytes);
-                *value = Value::InMap;
+                let (key, value) = (*key, std::mem::take(value));
+                let write = self.written(&value).map(|value| (key.as_slice(), value));
+                map.write(write).expect(WITHIN_BOUNDS);
             }
         }
     }
@@ -93,32 +93,24 @@ impl Pending {
         }
     }
 
-    /// Writes everything to the map, rows of one subject one after another.
+    /// Writes everything to the map, what stands close together there one after another.
     pub(crate) fn flush(&mut self, map: &mut Map) {
         let heads = self.rows.keys().enumerate().map(|(index, key)| (key.head(), index));
         let mut order: Vec<(u64, usize)> = heads.collect();
         order.sort_unstable();
-        for (_, index) in order {
-            let Some((key, value)) = self.rows.get_index(index) else { continue };
-            write(map, key, value, &self.bytes);
-        }
+        let rows = order.iter().filter_map(|(_, index)| self.rows.get_index(*index));
+        map.write(rows.filter_map(|(key, value)| Some((key.as_slice(), self.written(value)?))))
+            .expect(WITHIN_BOUNDS);
         self.rows.clear();
         self.bytes.clear();
     }
-}
 
-fn write(map: &mut Map, key: &KeyBytes, value: &Value, bytes: &[u8]) {
-    match value {
-        Value::InMap => {}
-        // Most rows that are removed came and went within the block.
-        Value::Absent if !map.contains_key(key.as_slice()) => {}
-        Value::Absent => {
-            map.remove(key.as_slice());
-        }
-        Value::Present(range) => {
-            let value = bytes.get(range.clone()).unwrap_or_default();
-            map.insert(key.as_slice(), value)
-                .expect("keys are shorter than the map's bound, values are checked by put");
+    /// Returns what a row became, unless it is as the map has it.
+    fn written(&self, value: &Value) -> Option<Option<&[u8]>> {
+        match value {
+            Value::InMap => None,
+            Value::Absent => Some(None),
+            Value::Present(range) => Some(self.bytes.get(range.clone())),
         }
     }
 }
@@ -131,5 +123,89 @@ impl Clone for Pending {
         }
         let Self { rows, bytes, before } = self;
         Self { rows: rows.clone(), bytes: bytes.clone(), before: before.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use types::{Address, Asset, Hash, PublicKey};
+
+    use super::*;
+    use crate::key::{Key, Row};
+
+    type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+    /// Writes to numbered keys, and whether they are kept.
+    type Attempt = (Vec<(u8, Option<u8>)>, bool);
+
+    /// Keys of both kinds: some are walked in order.
+    fn key(number: u8) -> KeyBytes {
+        let address = Address::new(PublicKey::from_bytes([number / 3; 32]));
+        let key = match number % 3 {
+            0 => Key::Account(address),
+            1 => Key::Book(Row::Wallet(address), Asset::Usd),
+            _ => Key::Vote(Hash::ZERO, address),
+        };
+        key.to_bytes()
+    }
+
+    /// Checks that reads see what the model holds, and that the map holds what is walked.
+    fn assert_same(pending: &Pending, map: &Map, model: &Model) {
+        for number in 0..24 {
+            let key = key(number);
+            let held = model.get(key.as_slice()).map(Vec::as_slice);
+            let stored = map.get(key.as_slice());
+            assert_eq!(pending.get(&key).unwrap_or(stored), held);
+            if key.is_walked() {
+                assert_eq!(stored, held);
+            }
+        }
+    }
+
+    fn blocks() -> impl Strategy<Value = Vec<Vec<Attempt>>> {
+        let writes = prop::collection::vec((0..24_u8, any::<Option<u8>>()), 0..12);
+        let attempts = prop::collection::vec((writes, any::<bool>()), 0..12);
+        prop::collection::vec(attempts, 0..6)
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_as_the_kept_attempts_left_them(blocks in blocks()) {
+            let (mut pending, mut map, mut model) = (Pending::default(), Map::new(), Model::new());
+            for attempts in blocks {
+                for (writes, kept) in attempts {
+                    let mut tried = model.clone();
+                    for (number, value) in writes {
+                        let key = key(number);
+                        match value {
+                            Some(value) => {
+                                pending.put(key, |out| out.push(value));
+                                tried.insert(key.as_slice().to_vec(), vec![value]);
+                            }
+                            None => {
+                                pending.remove(key);
+                                tried.remove(key.as_slice());
+                            }
+                        }
+                        let held = tried.get(key.as_slice()).map(Vec::as_slice);
+                        prop_assert_eq!(pending.get(&key).unwrap_or(map.get(key.as_slice())), held);
+                    }
+                    match kept {
+                        true => {
+                            pending.keep(&mut map);
+                            model = tried;
+                        }
+                        false => pending.undo(),
+                    }
+                    assert_same(&pending.clone(), &map, &model);
+                }
+                pending.flush(&mut map);
+                prop_assert!(pending.rows.is_empty());
+                let model = model.iter().map(|(key, value)| (&key[..], &value[..]));
+                prop_assert!(map.iter().eq(model));
+            }
+        }
     }
 }

@@ -223,8 +223,8 @@ impl State {
 
     /// Returns the keys under a prefix that come after `after`, with their values, in order.
     ///
-    /// It sees what was in the map when the block began, and of kinds that are walked within a block
-    /// (see [`crate::key::KeyBytes::is_walked`]) what attempts have written since.
+    /// Of kinds that are walked within a block ([`crate::key::KeyBytes::is_walked`]) it sees what
+    /// attempts before this one have written, of others what the map held when the block began.
     pub(crate) fn after(
         &self,
         prefix: Prefix,

@@ -39,8 +39,11 @@ impl Bit {
     ///
     /// One of the two must have at most [`KEY_BYTES_MAX`] bytes.
     pub(super) fn first_difference(one: &[u8], other: &[u8]) -> Option<Self> {
+        let (words, other_words) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+        let equal = words.iter().zip(other_words).take_while(|(x, y)| x == y).count() * 8;
         let shorter = one.len().min(other.len());
-        let at = one.iter().zip(other).position(|(x, y)| x != y).unwrap_or(shorter);
+        let mut rest = one[equal..].iter().zip(&other[equal..]);
+        let at = rest.position(|(x, y)| x != y).map_or(shorter, |at| equal + at);
         let byte = u8::try_from(at).expect("one of the keys is at most 96 bytes long");
         match (one.get(at), other.get(at)) {
             (None, None) => None,

@@ -22,9 +22,7 @@ pub(super) enum Written {
     Unchanged,
     /// The key had another value.
     Changed,
-    /// The key is new and has its place.
-    Added,
-    /// The key is new and has no place yet; it leaves the path it took at this bit.
+    /// The key is new and nothing is written; it leaves the path it took at this bit.
     Differs(Bit),
 }
 

@@ -59,6 +59,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod write;
 
 use std::fmt;
 use std::sync::Arc;
@@ -67,9 +68,11 @@ pub use hash::{EMPTY_ROOT, Hash};
 pub use iter::Range;
 pub use proof::{PROOF_BYTES_MAX, Proof, ProofError, verify};
 pub use snapshot::{CHUNK_BYTES_MAX, Chunk, Chunks, Import, SnapshotError};
+pub use write::Write;
 
 use leaf::{Leaf, Written};
 use node::{Child, Node};
+use write::Writes;
 
 /// Longest key, in bytes; the shortest has one byte.
 pub const KEY_BYTES_MAX: usize = 96;
@@ -108,6 +111,11 @@ fn check_key(key: &[u8]) -> Result<(), BoundError> {
         return Err(BoundError::Key(key.len()));
     }
     Ok(())
+}
+
+/// Checks that a value has at most [`VALUE_BYTES_MAX`] bytes.
+fn check_value(value: &[u8]) -> Result<(), BoundError> {
+    if value.len() > VALUE_BYTES_MAX { Err(BoundError::Value(value.len())) } else { Ok(()) }
 }
 
 /// An ordered map from key bytes to value bytes with a Merkle root over its content.
@@ -158,57 +166,69 @@ impl Map {
     /// # Errors
     /// [`BoundError`], and the map is unchanged, if the key or the value is outside its bounds.
     pub fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<bool, BoundError> {
-        check_key(key)?;
-        if value.len() > VALUE_BYTES_MAX {
-            return Err(BoundError::Value(value.len()));
-        }
-        let written = match &mut self.top {
-            Child::Empty => {
-                self.top = Child::Leaf(Leaf::new(key, value));
-                Written::Added
-            }
-            Child::Leaf(leaf) => match leaf.write(key, value) {
-                Written::Differs(bit) => {
-                    let (old, new) = (leaf.clone(), Leaf::new(key, value));
-                    self.top = Child::Node(Arc::new(Node::pair(old, new, bit)));
-                    Written::Added
-                }
-                written => written,
-            },
-            Child::Node(node) => match node::insert(node, key, value) {
-                Written::Differs(bit) => {
-                    Arc::make_mut(node).add(Leaf::new(key, value), bit);
-                    Written::Added
-                }
-                written => written,
-            },
-        };
-        let added = matches!(written, Written::Added);
-        self.len += usize::from(added);
-        Ok(added)
+        let len = self.len;
+        self.write([(key, Some(value))])?;
+        Ok(self.len > len)
     }
 
     /// Removes a key and returns whether it was there.
     pub fn remove(&mut self, key: &[u8]) -> bool {
-        let removed = match &mut self.top {
-            Child::Empty => false,
-            Child::Leaf(leaf) => {
-                leaf.key() == key && {
-                    self.top = Child::Empty;
-                    true
-                }
-            }
-            Child::Node(node) => {
-                node::remove(node, key) && {
-                    if let Some(only) = Arc::make_mut(node).take_only_child() {
+        let len = self.len;
+        self.do_writes(Writes::new(std::iter::once((key, None))));
+        self.len < len
+    }
+
+    /// Sets the value of each key, or removes the key where there is none. Writes in the order of
+    /// keys are fastest: those that share a part of their way go it once.
+    ///
+    /// # Errors
+    /// [`BoundError`] if a key or a value is outside its bounds; the writes before it are done.
+    pub fn write<'a>(
+        &mut self,
+        writes: impl IntoIterator<Item = Write<'a>>,
+    ) -> Result<(), BoundError> {
+        let mut result = Ok(());
+        let checked = writes.into_iter().map_while(|(key, value)| {
+            result = check_key(key).and_then(|()| check_value(value.unwrap_or_default()));
+            result.is_ok().then_some((key, value))
+        });
+        self.do_writes(Writes::new(checked));
+        result
+    }
+
+    fn do_writes<'a>(&mut self, mut writes: Writes<'a, impl Iterator<Item = Write<'a>>>) {
+        while let Some((key, value)) = writes.current() {
+            match (&mut self.top, value) {
+                (Child::Node(node), _) => {
+                    let leaves_at = node::write(node, &mut writes);
+                    let node = Arc::make_mut(node);
+                    if let Some(only) = node.take_only_child() {
                         self.top = only;
+                    } else if let Some(bit) = leaves_at {
+                        node.add_current(&mut writes, bit);
                     }
-                    true
+                    continue;
                 }
+                (Child::Leaf(leaf), Some(value)) => {
+                    if let Written::Differs(bit) = leaf.write(key, value) {
+                        let node = Node::pair(leaf.clone(), Leaf::new(key, value), bit);
+                        self.top = Child::Node(Arc::new(node));
+                        writes.added += 1;
+                    }
+                }
+                (Child::Leaf(leaf), None) if leaf.key() == key => {
+                    self.top = Child::Empty;
+                    writes.removed += 1;
+                }
+                (Child::Empty, Some(value)) => {
+                    self.top = Child::Leaf(Leaf::new(key, value));
+                    writes.added += 1;
+                }
+                (Child::Leaf(_) | Child::Empty, None) => {}
             }
-        };
-        self.len -= usize::from(removed);
-        removed
+            writes.advance();
+        }
+        self.len = self.len + writes.added - writes.removed;
     }
 
     /// Returns the root, hashing what changed since it was last asked for, here or in a fork

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::bit::Bit;
 use super::hash::{self, Cell, Hash};
 use super::leaf::{Leaf, Written};
+use super::write::{Write, Writes};
 
 /// Most children of a node: a power of two, at most 32 so that a word has a bit for each place.
 pub(super) const WIDTH: usize = 16;
@@ -100,51 +101,61 @@ impl Child {
     }
 }
 
-/// Sets the value of a key under a node. A new key whose place is above the node is left to the
-/// caller as [`Written::Differs`].
-pub(super) fn insert(node: &mut Arc<Node>, key: &[u8], value: &[u8]) -> Written {
+/// Does writes under a node, the first of which has its way through it, up to one that goes
+/// another way. Returns the bit at which the key of that one, a new one, leaves its path if its
+/// place is above the node. The node may be left with one child, which its owner must take.
+pub(super) fn write<'a, I>(node: &mut Arc<Node>, writes: &mut Writes<'a, I>) -> Option<Bit>
+where
+    I: Iterator<Item = Write<'a>>,
+{
     let node = Arc::make_mut(node);
-    let exit = node.exit_with_path(key);
-    let written = match node.child_mut(exit.child) {
-        Child::Leaf(leaf) => leaf.write(key, value),
-        Child::Node(below) => insert(below, key, value),
-        Child::Empty => unreachable!("a branch leads to a place in use"),
-    };
-    match written {
-        Written::Unchanged => {}
-        Written::Changed | Written::Added => node.forget(exit.path),
-        Written::Differs(bit) if node.rank() < bit.rank() => {
-            node.add(Leaf::new(key, value), bit);
-            return Written::Added;
-        }
-        Written::Differs(_) => {}
-    }
-    written
-}
-
-/// Removes a key under a node and returns whether it was there. The node may be left with one
-/// child, which its owner must take.
-pub(super) fn remove(node: &mut Arc<Node>, key: &[u8]) -> bool {
-    let node = Arc::make_mut(node);
-    let exit = node.exit_with_path(key);
-    let below_len = match node.child_mut(exit.child) {
-        Child::Leaf(leaf) if leaf.key() == key => {
-            node.remove_child(&exit);
-            return true;
-        }
-        Child::Node(below) => {
-            if !remove(below, key) {
-                return false;
+    let mut current = writes.current();
+    while let Some((key, value)) = current {
+        let exit = node.exit_with_path(key);
+        let (changed, removed) = (writes.changed, writes.removed);
+        let mut leaves_at = None;
+        match node.child_mut(exit.child) {
+            Child::Node(below) => {
+                leaves_at = write(below, writes);
+                let below_len = below.len();
+                if writes.changed > changed {
+                    node.forget(exit.path);
+                }
+                let is_sparse = node.len() + below_len <= ABSORB_CHILDREN_MAX + 1;
+                if below_len == 1 || writes.removed > removed && is_sparse {
+                    node.absorb(&exit, key);
+                }
             }
-            below.len()
+            Child::Leaf(leaf) => match value.map(|value| leaf.write(key, value)) {
+                Some(Written::Differs(bit)) => leaves_at = Some(bit),
+                Some(Written::Unchanged) => writes.advance(),
+                Some(Written::Changed) => {
+                    node.forget(exit.path);
+                    writes.changed += 1;
+                    writes.advance();
+                }
+                None => {
+                    if leaf.key() == key {
+                        node.remove_child(&exit);
+                        writes.changed += 1;
+                        writes.removed += 1;
+                    }
+                    writes.advance();
+                    if node.len() == 1 {
+                        return None;
+                    }
+                }
+            },
+            Child::Empty => unreachable!("a branch leads to a place in use"),
         }
-        Child::Leaf(_) | Child::Empty => return false,
-    };
-    node.forget(exit.path);
-    if below_len == 1 || node.len() + below_len - 1 <= ABSORB_CHILDREN_MAX {
-        node.absorb(&exit, key);
+        match leaves_at {
+            None => {}
+            Some(bit) if node.rank() < bit.rank() => node.add_current(writes, bit),
+            Some(_) => return leaves_at,
+        }
+        current = writes.current_below(node.rank());
     }
-    true
+    None
 }
 
 impl Node {
@@ -221,6 +232,19 @@ impl Node {
             }
             return;
         }
+    }
+
+    /// Adds the entry that is to be written next, which is new and leaves its path at `bit`.
+    pub(super) fn add_current<'a, I>(&mut self, writes: &mut Writes<'a, I>, bit: Bit)
+    where
+        I: Iterator<Item = Write<'a>>,
+    {
+        if let Some((key, Some(value))) = writes.current() {
+            self.add(Leaf::new(key, value), bit);
+            writes.changed += 1;
+            writes.added += 1;
+        }
+        writes.advance();
     }
 
     /// Takes the child out of a node that has only one.
@@ -355,11 +379,14 @@ impl Node {
 
     /// Hands about half of a full node's children down to a new child node.
     fn split(&mut self) {
+        let mut weights = [0; WIDTH];
+        self.weigh(self.top, &mut weights);
+        let weight = |place| if is_branch(place) { weights[index(place)] } else { 1 };
         let (mut above, mut at) = (None, self.top);
-        while self.weigh(at) > SPLIT_CHILDREN_MAX {
+        while weight(at) > SPLIT_CHILDREN_MAX {
             let [zeros, ones] = self.branches[index(at)].sides;
             above = Some(at);
-            at = if self.weigh(zeros) >= self.weigh(ones) { zeros } else { ones };
+            at = if weight(zeros) >= weight(ones) { zeros } else { ones };
         }
         let mut below = Self::empty();
         below.top = below.take_over(self, at);
@@ -387,12 +414,15 @@ impl Node {
         parent.sides[usize::from(parent.bit.of(key))] = place;
     }
 
-    /// Returns how many children a place leads to.
-    fn weigh(&self, place: Place) -> usize {
-        match self.at(place) {
-            Ok((_, [zeros, ones])) => self.weigh(zeros) + self.weigh(ones),
-            Err(_) => 1,
+    /// Returns how many children a place leads to, and notes it for each branch on the way.
+    fn weigh(&self, place: Place, weights: &mut [usize; WIDTH]) -> usize {
+        if !is_branch(place) {
+            return 1;
         }
+        let [zeros, ones] = self.branches[index(place)].sides;
+        let weight = self.weigh(zeros, weights) + self.weigh(ones, weights);
+        weights[index(place)] = weight;
+        weight
     }
 
     /// Moves everything under a place of another node here, cached hashes included.

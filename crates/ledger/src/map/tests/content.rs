@@ -5,6 +5,8 @@ enum Act {
     Insert(Vec<u8>, Vec<u8>),
     Remove(Vec<u8>),
     RemoveNth(usize),
+    /// Many writes at once, in the order of keys or not, and some keys more than once.
+    Write(Vec<(Vec<u8>, Option<Vec<u8>>)>, bool),
     Root,
     Fork,
     Switch(usize),
@@ -12,7 +14,9 @@ enum Act {
 }
 
 fn acts() -> impl Strategy<Value = Act> {
+    let writes = prop::collection::vec((keys(), prop::option::of(values())), 0..60);
     prop_oneof![
+        4 => (writes, any::<bool>()).prop_map(|(writes, sorted)| Act::Write(writes, sorted)),
         12 => (keys(), values()).prop_map(|(key, value)| Act::Insert(key, value)),
         2 => keys().prop_map(Act::Remove),
         4 => any::<usize>().prop_map(Act::RemoveNth),
@@ -53,6 +57,25 @@ fn run(acts: Vec<Act>) {
                     model.remove(&key);
                     assert!(map.remove(&key));
                 }
+            }
+            Act::Write(mut writes, sorted) => {
+                // Half of what is removed is there.
+                let there: Vec<_> = model.keys().step_by(3).cloned().collect();
+                let removed = there.into_iter().zip(&writes).map(|(key, _)| (key, None));
+                writes.extend(removed.collect::<Vec<_>>());
+                if sorted {
+                    writes.sort();
+                }
+                let slices = writes.iter().map(|(key, value)| (&key[..], value.as_deref()));
+                map.write(slices).unwrap();
+                assert_sound(map);
+                for (key, value) in writes {
+                    match value {
+                        Some(value) => drop(model.insert(key, value)),
+                        None => drop(model.remove(&key)),
+                    }
+                }
+                assert_eq!(map.len(), model.len());
             }
             Act::Root => {
                 let entries: Vec<_> = model.iter().collect();

@@ -89,6 +89,10 @@ fn assert_same(map: &Map, model: &Model) {
     assert_eq!(map.is_empty(), model.is_empty());
     assert!(map.iter().eq(model.iter().map(|(key, value)| (&key[..], &value[..]))));
     assert_eq!(map.root(), root_by_equation(&model.iter().collect::<Vec<_>>()));
+    assert_sound(map);
+}
+
+fn assert_sound(map: &Map) {
     if let Child::Node(node) = &map.top {
         node.assert_sound();
     }
