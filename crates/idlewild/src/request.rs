@@ -43,7 +43,10 @@ pub(crate) struct JobArguments {
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse::variable)]
     env: Vec<(String, String)>,
 
-    /// The most that each job may cost [default: what the market asks]
+    /// The most that each job may cost [default: twice what the cheapest offer asks]
+    ///
+    /// An offer that is busy counts for the cheapest too: the job then waits rather than go to
+    /// somebody much dearer who is free.
     #[arg(long, value_name = "USD", value_parser = parse::money)]
     max_price: Option<Amount>,
 

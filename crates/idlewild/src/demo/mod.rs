@@ -245,7 +245,7 @@ async fn trace(
     };
     let finished = AtomicU64::new(0);
     let watch = |tile: usize, step: Step| match step {
-        Step::Waiting | Step::Leased(_) => {}
+        Step::Waiting { .. } | Step::Leased(_) => {}
         Step::Started(provider) => bar.set_message(format!("tile {tile} at {}", name(provider))),
         Step::Lost(provider, why) => bar.suspend(|| {
             output.say(format_args!("  tile {tile} is placed again: {why} ({})", name(provider)));
