@@ -127,7 +127,8 @@ const fn exit_code(exit: JobExit) -> u8 {
     }
 }
 
-fn describe(exit: JobExit) -> String {
+/// Says how a job ended.
+pub(crate) fn describe(exit: JobExit) -> String {
     match exit {
         JobExit::Code(0) => "done".to_owned(),
         JobExit::Code(code) => format!("ended with code {code}"),

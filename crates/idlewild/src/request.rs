@@ -47,7 +47,7 @@ pub(crate) struct JobArguments {
     ///
     /// An offer that is busy counts for the cheapest too: the job then waits rather than go to
     /// somebody much dearer who is free.
-    #[arg(long, value_name = "USD", value_parser = parse::money)]
+    #[arg(long, value_name = "USD", value_parser = parse::money, allow_negative_numbers = true)]
     max_price: Option<Amount>,
 
     /// What a provider's claims must satisfy, such as `memory >= 8GiB && region == "eu"`

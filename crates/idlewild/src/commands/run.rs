@@ -179,7 +179,8 @@ impl Report<'_> {
         }
         for lease in &ends.unknown {
             output.warn(format_args!(
-                "an order may have come to the node, which did not say what became of it:                  `idlewild lease {lease}` says whether it is leased"
+                "the node did not say what became of the order {lease}: `idlewild lease {lease}` \
+                 says whether it is leased"
             ));
         }
         let parts: Vec<Value> = self.parts.values().map(Part::to_json).collect();
