@@ -13,7 +13,7 @@ use super::Context;
 use crate::failure::{Explain, Failure, NO_RESULT, Outcome};
 use crate::jobs::{self, Done, Ends, Jobs, Step};
 use crate::output::{Output, count, dollars, duration, short, usd};
-use crate::part::{Part, check_empty};
+use crate::part::{Part, check_empty, check_file};
 use crate::request::{JobArguments, Request, Stdin};
 use crate::signals::asked_to_end;
 
@@ -63,6 +63,9 @@ async fn execute(context: &Context, arguments: Arguments) -> Outcome<u8> {
     let request = job.request(Stdin::Taken)?;
     if let Some(directory) = &output {
         check_empty(directory)?;
+    }
+    if let (Some(path), false) = (&bundle, request.is_split()) {
+        check_file(path)?;
     }
     let (_, signer) = context.signer().await?;
     let began = Instant::now();

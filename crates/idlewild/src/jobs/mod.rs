@@ -186,8 +186,9 @@ impl Jobs {
             }
         }
         let text = format!("no provider finished the job in {ATTEMPTS_MAX} attempts");
-        Err(Failure::new(Exit::NoProvider, text)
-            .hint("allow more time with --timeout, or choose providers with --require"))
+        Err(Failure::new(Exit::NoProvider, text).hint(
+            "allow more time with --start-wait or --timeout, or choose providers with --require",
+        ))
     }
 
     /// Returns the leases of all orders so far, those that came to nothing included.

@@ -66,6 +66,8 @@ fn run_ends_with_125_where_there_is_no_result() {
         (&["text.wasm"][..], "is not a WebAssembly program"),
         (&["huge.wasm"], "has more bytes than a program may have"),
         (&["absent.wasm"], "cannot read the program"),
+        (&[hello, "--bundle", "absent/a"], "there is no directory absent"),
+        (&[hello, "--bundle", "full"], "full: it is a directory"),
         (&[hello, "--input", "absent"], "absent cannot be an input"),
         (&[hello, "--input", "linked"], "neither a regular file nor a directory"),
         (&[hello, "--stdin", "absent"], "cannot read absent"),
