@@ -36,14 +36,7 @@ impl Keyring {
     /// Opens the key of that name.
     pub(crate) fn load(&self, name: &str) -> Outcome<SecretKey> {
         let name = key_name(name)?;
-        self.store.load(&name, ask).map_err(|error| match error {
-            KeystoreError::Unknown(name) => Failure::new(
-                crate::failure::Exit::Failed,
-                format_args!("there is no key named {name}"),
-            )
-            .hint("make one with `idlewild keys new`, or join a network: `idlewild join URL`"),
-            error => explain(error),
-        })
+        self.store.load(&name, ask).map_err(explain)
     }
 
     /// Opens the key of that name, or makes it.
@@ -189,7 +182,14 @@ fn explain(error: KeystoreError) -> Failure {
     {
         return Failure::stopped();
     }
-    let hint = error.hint();
+    let hint = match &error {
+        KeystoreError::Unknown(_) => {
+            "make one with `idlewild keys new`, or with a network: `idlewild up` or `idlewild join \
+             URL`; `idlewild keys list` shows those there are"
+        }
+        _ => error.hint(),
+    };
+    let hint = hint.to_owned();
     Failure::from(error).hint(hint)
 }
 

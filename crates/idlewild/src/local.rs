@@ -33,7 +33,7 @@ impl LocalNode {
         let mut config = create(data, network).because("cannot make the network")?;
         config.listen = listen;
         let node = start(config).await.because("cannot start the node").hint(
-            "another node may use this directory or port: choose others with --data and --listen",
+            "another node may use this directory or port: choose others with --data and --port",
         )?;
         let url = format!("http://{}", node.address());
         Ok(Self { node, url })

@@ -25,13 +25,16 @@ const TIME_UNITS: [(&str, u64); 5] =
 /// Returns bytes: `64MiB`, `1GiB`, `4096`.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     scaled(text.strip_suffix('B').filter(|rest| plain(rest)).unwrap_or(text), &SIZE_UNITS)
-        .ok_or_else(|| "a size is a whole number with a unit, such as 64MiB".to_owned())
+        .ok_or_else(|| {
+            "a size is a whole number with a unit of KiB, MiB or GiB, such as 64MiB".to_owned()
+        })
 }
 
 /// Returns a count: `1000000`, `500M`, `2G`.
 pub(crate) fn count(text: &str) -> Result<u64, String> {
-    scaled(text, &COUNT_UNITS)
-        .ok_or_else(|| "a count is a whole number, such as 1000000 or 500M".to_owned())
+    scaled(text, &COUNT_UNITS).ok_or_else(|| {
+        "a count is a whole number, with k, M, G or T if need be, such as 500M".to_owned()
+    })
 }
 
 /// Returns a length of time: `30s`, `10min`, `2h`.
@@ -59,7 +62,7 @@ pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
 
 /// Returns a share in basis points: `5%`, `0.25%`, `0`.
 pub(crate) fn share(text: &str) -> Result<u16, String> {
-    let wrong = || "a share is written in percent with at most two decimals, such as 2.5%";
+    let wrong = || "a share ends with % and has at most two decimals, such as 10% or 2.5%";
     let percent = match text.strip_suffix('%') {
         Some(percent) => percent,
         None if text == "0" => text,

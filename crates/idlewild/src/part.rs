@@ -127,7 +127,23 @@ const fn exit_code(exit: JobExit) -> u8 {
     }
 }
 
-fn describe(exit: JobExit) -> String {
+/// Refuses a file that could not be written at the end of the work.
+pub(crate) fn check_file(path: &Path) -> Outcome<()> {
+    if path.is_dir() {
+        let text = format!("cannot write {}: it is a directory", path.display());
+        return Err(Failure::usage(text).hint("name a file"));
+    }
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+            let (path, parent) = (path.display(), parent.display());
+            Err(Failure::usage(format_args!("cannot write {path}: there is no directory {parent}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says how a job ended.
+pub(crate) fn describe(exit: JobExit) -> String {
     match exit {
         JobExit::Code(0) => "done".to_owned(),
         JobExit::Code(code) => format!("ended with code {code}"),

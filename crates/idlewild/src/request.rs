@@ -43,8 +43,11 @@ pub(crate) struct JobArguments {
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse::variable)]
     env: Vec<(String, String)>,
 
-    /// The most that each job may cost [default: what the market asks]
-    #[arg(long, value_name = "USD", value_parser = parse::money)]
+    /// The most that each job may cost [default: twice what the cheapest offer asks]
+    ///
+    /// An offer that is busy counts for the cheapest too: the job then waits rather than go to
+    /// somebody much dearer who is free.
+    #[arg(long, value_name = "USD", value_parser = parse::money, allow_negative_numbers = true)]
     max_price: Option<Amount>,
 
     /// What a provider's claims must satisfy, such as `memory >= 8GiB && region == "eu"`

@@ -27,6 +27,22 @@ const PAUSE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Shorter than a node keeps idle connections, so that none is used that the node just closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Why there is no connection: the innermost cause, since those around it only name layers.
+#[derive(Debug)]
+pub struct ConnectionError(reqwest::Error);
+
+impl std::fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut cause: &dyn std::error::Error = &self.0;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        std::fmt::Display::fmt(cause, f)
+    }
+}
+
+impl std::error::Error for ConnectionError {}
+
 /// Why a node's answer is not there.
 #[derive(Debug, Error)]
 pub enum ClientError {
@@ -42,7 +58,7 @@ pub enum ClientError {
         /// The node's address.
         address: String,
         /// What the system says.
-        source: reqwest::Error,
+        source: ConnectionError,
     },
     /// The node did not answer in time.
     #[error("the node at {0} did not answer in time")]
@@ -200,7 +216,7 @@ impl Client {
         if error.is_timeout() {
             ClientError::Timeout(address)
         } else {
-            ClientError::Unreachable { address, source: error.without_url() }
+            ClientError::Unreachable { address, source: ConnectionError(error) }
         }
     }
 }

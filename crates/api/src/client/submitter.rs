@@ -103,7 +103,24 @@ impl Submitter {
     /// # Errors
     /// [`SubmitError`].
     pub async fn submit(&self, action: Action) -> Result<Accepted, SubmitError> {
-        let results = self.submit_all(vec![action]).await?;
+        self.submit_noted(action, |_| ()).await
+    }
+
+    /// Submits one action as [`Self::submit`] does, and hands the name of its transaction to
+    /// `note` each time before it is sent under a new one. So it is known what to look for where
+    /// no answer comes, or nobody waits for it any more; one of an earlier name was refused.
+    ///
+    /// # Errors
+    /// [`SubmitError`].
+    pub async fn submit_noted(
+        &self,
+        action: Action,
+        mut note: impl FnMut(TransactionId) + Send,
+    ) -> Result<Accepted, SubmitError> {
+        let mut note = |signed: &[SignedTransaction]| {
+            signed.iter().for_each(|signed| note(signed.transaction.id()));
+        };
+        let results = self.submit_in_rounds(vec![action], &mut note).await?;
         let result = results.into_iter().next().expect("one result for each action");
         result.map_err(SubmitError::Refused)
     }
@@ -116,6 +133,15 @@ impl Submitter {
     pub async fn submit_all(
         &self,
         actions: Vec<Action>,
+    ) -> Result<Vec<Result<Accepted, Refusal>>, ClientError> {
+        self.submit_in_rounds(actions, &mut |_| ()).await
+    }
+
+    /// Submits actions, and hands what is signed to `note` before it is sent.
+    async fn submit_in_rounds(
+        &self,
+        actions: Vec<Action>,
+        note: &mut (dyn FnMut(&[SignedTransaction]) + Send),
     ) -> Result<Vec<Result<Accepted, Refusal>>, ClientError> {
         let mut nonce = self.nonce.lock().await;
         let mut results: Vec<Option<Result<Accepted, Refusal>>> = vec![None; actions.len()];
@@ -130,6 +156,7 @@ impl Submitter {
                 None => self.fetch_nonce().await?,
             };
             let signed = self.sign(first, open.iter().map(|index| actions[*index].clone()));
+            note(&signed);
             let outcomes = self.send(&signed).await?;
             let last_round = round + 1 == ROUNDS_MAX;
             let mut accepted = 0;

@@ -39,6 +39,7 @@ macro_rules! problems {
 
 problems! {
     Malformed 400 "request/malformed" "compare the request with /v1/openapi.json";
+    Refused 422 "request/refused" "the ledger would refuse this; see docs/rejects.md for the code";
     TooLarge 413 "request/too-large" "send less at once";
     Slow 408 "request/timeout" "send the request without pauses";
     TooMany 429 "request/too-many" "wait a second, then go on more slowly";

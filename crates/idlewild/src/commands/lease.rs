@@ -12,7 +12,7 @@ use super::Context;
 use crate::failure::{Exit, Explain, Failure, Outcome};
 use crate::jobs::{self, Done, prove};
 use crate::output::{count, dollars, relative, usd};
-use crate::part::{Part, check_empty};
+use crate::part::{Part, check_empty, describe as describe_exit};
 use crate::verify::Proven;
 
 /// Show a lease, close it, get its results or the proof of its bill
@@ -155,7 +155,7 @@ fn describe(view: &LeaseView, bundle: &Bundle) -> String {
         let receipt = &signed.receipt;
         let usage = Usage::from_bytes(receipt.usage.as_slice()).ok();
         let what = usage.map_or_else(String::new, |usage| {
-            format!("{} fuel, {:?}, ", count(usage.fuel), usage.exit)
+            format!("{}, {} fuel, ", describe_exit(usage.exit), count(usage.fuel))
         });
         lines.push(("receipt", format!("{what}work root {}", receipt.work_root)));
     }

@@ -12,7 +12,7 @@ use super::Context;
 use crate::agent::{self, Expectation};
 use crate::failure::{Exit, Explain, Outcome};
 use crate::keyring::NewPassphrase;
-use crate::output::{Output, usd};
+use crate::output::{Output, plural, usd};
 use crate::parse;
 use crate::signals::asked_to_end;
 
@@ -96,11 +96,12 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
     let expectation = Expectation::of(&agent, rate, parameters)?;
     output.say(&expectation);
     let end = serve(output, &agent, arguments.tied).await;
-    let status = agent.status().borrow().clone();
+    let status = agent.status();
     output.say("stopping: jobs under way may end …");
     agent.stop().await;
+    let status = status.borrow().clone();
     let earned = status.earned_pending.saturating_plus(status.earned_released);
-    let text = format!("{} jobs done, {} earned\n", status.done, usd(earned));
+    let text = format!("{} done, {} earned\n", jobs(status.done), usd(earned));
     let value = json!({ "expected": expectation.to_json(), "status": status });
     context.output.show(text, &value)?;
     end.map(|()| 0)
@@ -124,6 +125,10 @@ async fn serve(output: Output, agent: &Agent, tied: bool) -> Outcome<()> {
     }
 }
 
+fn jobs(count: u64) -> String {
+    plural(usize::try_from(count).unwrap_or(usize::MAX), "job")
+}
+
 /// Says what changes: jobs that are done, and what is wrong. Ends with the agent.
 async fn report(output: Output, mut status: tokio::sync::watch::Receiver<Status>) {
     let mut last = status.borrow().clone();
@@ -132,8 +137,8 @@ async fn report(output: Output, mut status: tokio::sync::watch::Receiver<Status>
         if now.done != last.done {
             let earned = now.earned_pending.saturating_plus(now.earned_released);
             output.say(format_args!(
-                "{} jobs done, {} earned, {} running",
-                now.done,
+                "{} done, {} earned, {} running",
+                jobs(now.done),
                 usd(earned),
                 now.serving
             ));

@@ -6,14 +6,15 @@ use types::Amount;
 
 use super::Context;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::jobs::{ask_for_quote, order_terms};
+use crate::jobs::{Market, ask_for_quote, order_terms};
 use crate::output::{Table, count, dollars, one_line, plural, short, usd};
 use crate::request::{JobArguments, Stdin};
 
 /// Ask who could run a job now, for how much, and why others could not
 ///
 /// Nothing is sent but the job's limits and demands; nothing is ordered. The prices are the most
-/// that a job can cost, when it uses up its fuel.
+/// that a job can cost, when it uses up its fuel. Of dearer ones than `run` would take without
+/// --max-price, a line says so.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -29,6 +30,8 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
     let most = terms.max_price.unwrap_or(Amount::MAX);
     let order = order_terms(&spec, terms, terms.duration, most, Vec::new())?;
     let quote = ask_for_quote(&network.client, &order).await?;
+    let market = Market::look(&network.client, &order, terms.max_price, quote).await?;
+    let quote = &market.quote;
     let units = classes::job::units_of_fuel(spec.limits.fuel);
 
     let mut table = Table::new(&["OFFER", "PROVIDER", "AT MOST", "PREMIUM"]);
@@ -59,8 +62,12 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
             one_line(&exclusion.reason)
         ));
     }
+    if let (Some(reach), Some(_)) = (market.reach(), market.beyond_reach()) {
+        text.push_str(&format!("without --max-price, `run` pays at most {}\n", usd(reach)));
+    }
     let value = json!({
         "units_max": units,
+        "reach_usd": market.reach().map(dollars),
         "jobs": request.count(),
         "offers": offers,
         "excluded": quote.excluded,

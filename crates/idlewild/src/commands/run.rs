@@ -11,9 +11,9 @@ use types::{Amount, LeaseId, Readers, Units};
 
 use super::Context;
 use crate::failure::{Explain, Failure, NO_RESULT, Outcome};
-use crate::jobs::{self, Done, Jobs, Step};
+use crate::jobs::{self, Done, Ends, Jobs, Step};
 use crate::output::{Output, count, dollars, duration, short, usd};
-use crate::part::{Part, check_empty};
+use crate::part::{Part, check_empty, check_file};
 use crate::request::{JobArguments, Request, Stdin};
 use crate::signals::asked_to_end;
 
@@ -64,6 +64,9 @@ async fn execute(context: &Context, arguments: Arguments) -> Outcome<u8> {
     if let Some(directory) = &output {
         check_empty(directory)?;
     }
+    if let (Some(path), false) = (&bundle, request.is_split()) {
+        check_file(path)?;
+    }
     let (_, signer) = context.signer().await?;
     let began = Instant::now();
     let bar = context.output.bar(u64::from(request.count()), "jobs");
@@ -76,10 +79,10 @@ async fn execute(context: &Context, arguments: Arguments) -> Outcome<u8> {
     let deliver = async |index: usize, done: Done| kept.keep(&jobs, index, done).await;
     let end = tokio::select! {
         end = jobs.run_many(&specs, &watch, deliver) => end,
-        () = asked_to_end() => Err(Failure::stopped()),
+        () = stopped(&jobs, &bar) => Err(Failure::stopped()),
     };
     // Whatever happened, nothing is left running that nobody waits for.
-    let given_up = jobs.close().await;
+    let ends = jobs.close().await;
     bar.finish_and_clear();
     let parts = kept.parts.lock().unwrap_or_else(PoisonError::into_inner);
     let saved = kept.output.as_deref();
@@ -93,9 +96,16 @@ async fn execute(context: &Context, arguments: Arguments) -> Outcome<u8> {
             let here = |lease: &LeaseId| parts.values().any(|part| part.done.lease.id == *lease);
             let mut unfetched = jobs.paid();
             unfetched.retain(|lease| !here(lease));
-            report.show_failed(context.output, failure, &unfetched, &given_up)
+            report.show_failed(context.output, failure, &unfetched, &ends)
         }
     }
+}
+
+/// Waits until the tenant wants no more, and for the answer to an order that is on its way then.
+async fn stopped(jobs: &Jobs, bar: &indicatif::ProgressBar) {
+    asked_to_end().await;
+    bar.set_message("closing what is open");
+    jobs.stop().await;
 }
 
 /// What is kept of each part, as soon as it is done.
@@ -150,7 +160,7 @@ impl Report<'_> {
         output: Output,
         failure: Failure,
         unfetched: &[LeaseId],
-        given_up: &[LeaseId],
+        ends: &Ends,
     ) -> Outcome<u8> {
         if !output.json {
             self.show_streams(output)?;
@@ -164,17 +174,24 @@ impl Report<'_> {
                  --output DIR` gets them"
             ));
         }
-        for lease in given_up {
+        for lease in &ends.given_up {
             output.warn(format_args!(
                 "lease {lease} was closed before its end: `idlewild lease {lease}` says what it \
                  cost"
+            ));
+        }
+        for lease in &ends.unknown {
+            output.warn(format_args!(
+                "the node did not say what became of the order {lease}: `idlewild lease {lease}` \
+                 says whether it is leased"
             ));
         }
         let parts: Vec<Value> = self.parts.values().map(Part::to_json).collect();
         Err(failure
             .with("jobs", json!(parts))
             .with("unfetched", json!(unfetched))
-            .with("given_up", json!(given_up)))
+            .with("given_up", json!(ends.given_up))
+            .with("unknown", json!(ends.unknown)))
     }
 
     fn show_streams(&self, output: Output) -> Outcome<()> {
@@ -263,7 +280,12 @@ fn show_step(
 ) {
     let job = if request.is_split() { format!("part {index}") } else { "the job".to_owned() };
     match step {
-        Step::Waiting => bar.set_message(format!("{job} waits: everybody is busy")),
+        Step::Waiting { reach: Some(reach), beyond: Some(beyond) } => bar.set_message(format!(
+            "{job} waits: who asks at most {} is busy (--max-price would allow the {} of others)",
+            usd(reach),
+            usd(beyond),
+        )),
+        Step::Waiting { .. } => bar.set_message(format!("{job} waits: everybody is busy")),
         Step::Leased(provider) => bar.set_message(format!("{job} leased to {}", short(provider))),
         Step::Started(provider) => bar.set_message(format!("{job} runs at {}", short(provider))),
         Step::Lost(provider, why) => bar.suspend(|| {

@@ -148,17 +148,39 @@ async fn history(context: &Context, address: Option<String>, limit: u16) -> Outc
     Ok(0)
 }
 
+/// The shortest text that is taken for the name of something, of which the beginning will do.
+const NAME_LENGTH_MIN: usize = 32;
+
+/// What in events counts micro units of an asset.
+const MONEY: [&str; 3] = ["amount", "budget", "escrow"];
+
+fn amount(micro: &Value) -> Option<Amount> {
+    Amount::new(micro.as_u64()?).ok()
+}
+
 /// Returns what of an event is a plain value, in short.
 fn details(event: &Value) -> String {
     let mut parts = Vec::new();
     for (name, value) in event.as_object().into_iter().flatten() {
         match value {
             _ if name == "event" => {}
-            Value::String(text) => {
+            Value::String(text) if text.len() >= NAME_LENGTH_MIN => {
                 let cut: String = text.chars().take(12).collect();
                 parts.push(format!("{name}={cut}"));
             }
-            Value::Number(number) => parts.push(format!("{name}={number}")),
+            Value::String(text) => parts.push(format!("{name}={text}")),
+            Value::Number(number) => {
+                let money = MONEY.contains(&name.as_str()).then(|| amount(value)).flatten();
+                parts.push(match money {
+                    Some(money) => format!("{name}={money}"),
+                    None => format!("{name}={number}"),
+                });
+            }
+            Value::Object(settled) => {
+                if let Some(paid) = settled.get("gross").and_then(amount) {
+                    parts.push(format!("paid={paid}"));
+                }
+            }
             _ => {}
         }
     }
@@ -180,7 +202,16 @@ mod tests {
 
     #[test]
     fn details_leave_out_what_is_nested() {
-        let event = json!({ "event": "x", "lease": "0123456789abcdef", "n": 3, "deep": {} });
+        let lease = "0123456789abcdef".repeat(4);
+        let event = json!({ "event": "x", "lease": lease, "n": 3, "deep": {} });
         assert_eq!(details(&event), "lease=0123456789ab n=3");
+    }
+
+    #[test]
+    fn details_have_money_in_whole_units_and_words_in_full() {
+        let settlement = json!({ "gross": 1_543, "units": 37 });
+        let event = json!({ "reason": "provider/completed", "settlement": settlement });
+        assert_eq!(details(&event), "reason=provider/completed paid=0.001543");
+        assert_eq!(details(&json!({ "amount": 100_000_000 })), "amount=100.000000");
     }
 }

@@ -23,6 +23,7 @@ use crate::jobs::{self, Contents, Done, Jobs, Names, Step, Terms};
 use crate::local::LocalNode;
 use crate::network::{Network, Signer};
 use crate::output::{Output, duration, short};
+use crate::part::check_file;
 use crate::signals::asked_to_end;
 use children::Children;
 use picture::{Grid, Picture};
@@ -94,6 +95,7 @@ pub(crate) async fn run(output: Output, options: &Options) -> Outcome<Shown> {
     let began = Instant::now();
     let scene = options.scene.as_deref().unwrap_or(SCENE);
     let grid = Grid::of_scene(scene, TILES).or_exit(Exit::Usage)?;
+    check_file(&options.picture)?;
     let place = Place::of(options.keep.as_deref())?;
     let node = LocalNode::start_anywhere(&place.path().join("node")).await?;
     let end = tokio::select! {
@@ -245,7 +247,7 @@ async fn trace(
     };
     let finished = AtomicU64::new(0);
     let watch = |tile: usize, step: Step| match step {
-        Step::Waiting | Step::Leased(_) => {}
+        Step::Waiting { .. } | Step::Leased(_) => {}
         Step::Started(provider) => bar.set_message(format!("tile {tile} at {}", name(provider))),
         Step::Lost(provider, why) => bar.suspend(|| {
             output.say(format_args!("  tile {tile} is placed again: {why} ({})", name(provider)));

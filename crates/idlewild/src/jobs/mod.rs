@@ -10,10 +10,12 @@
 //! Orders are placed one at a time, the others wait in line, so that a slot that becomes free is
 //! not asked for by all of them at once.
 
+mod close;
 mod content;
 mod follow;
 mod news;
 mod place;
+mod price;
 mod proof;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,10 +26,12 @@ use std::time::Duration;
 use classes::job::Spec;
 use futures_util::{StreamExt, stream};
 use tokio::sync::Mutex as Turn;
-use types::{Action, Address, Amount, AuditTerms, Constraint, LeaseId, LeaseState, OrderId};
+use types::{Address, Amount, AuditTerms, Constraint, LeaseId, OrderId};
 
+pub(crate) use close::Ends;
 pub(crate) use content::{Contents, Names, Results, results, save, upload};
 pub(crate) use place::{ask_for_quote, order_terms};
+pub(crate) use price::Market;
 pub(crate) use proof::{Done, prove};
 
 use crate::failure::{Exit, Failure, Outcome};
@@ -48,7 +52,7 @@ const DURATION_MAX: Duration = Duration::from_secs(24 * 3_600);
 pub(crate) struct Terms {
     /// What an offer's claims must satisfy.
     pub(crate) constraint: Constraint,
-    /// The most that one job may cost.
+    /// The most that one job may cost; otherwise the market says.
     pub(crate) max_price: Option<Amount>,
     /// How the work is checked.
     pub(crate) audit: AuditTerms,
@@ -69,8 +73,13 @@ pub(crate) enum Step {
     Started(Address),
     /// The provider is taken to be lost; the job is placed again.
     Lost(Address, &'static str),
-    /// Everybody is busy; its order waits.
-    Waiting,
+    /// Everybody within reach is busy; its order waits.
+    Waiting {
+        /// The most that the job may cost.
+        reach: Option<Amount>,
+        /// What the cheapest of those that are free could take, but is not offered.
+        beyond: Option<Amount>,
+    },
     /// Its receipt is in a block.
     Done(Address),
 }
@@ -88,14 +97,14 @@ pub(crate) struct Jobs {
 /// What the jobs know of each other.
 #[derive(Debug, Default)]
 struct State {
-    /// Leases and orders that are not over.
+    /// Leases and orders that are not over, those included that are only on their way.
     open: BTreeMap<LeaseId, OrderId>,
     /// Every lease that may ever have been.
     placed: Vec<LeaseId>,
     /// Leases that came to a receipt.
     paid: Vec<LeaseId>,
-    /// Whether a job failed, so that no more are placed.
-    failed: bool,
+    /// Whether a job failed or the tenant wants no more, so that none are placed.
+    ending: bool,
     /// Providers that let a job down; asked last.
     shunned: BTreeSet<Address>,
 }
@@ -136,7 +145,7 @@ impl Jobs {
         let mut end = Ok(());
         while let Some(result) = running.next().await {
             if result.is_err() {
-                self.state().failed = true;
+                self.state().ending = true;
                 end = end.and(result);
             }
         }
@@ -156,7 +165,6 @@ impl Jobs {
                 return Ok(None);
             };
             let lease = LeaseId::from(order);
-            self.note(order);
             let end = self.follow(order, spec, step).await?;
             self.state().open.remove(&lease);
             match end {
@@ -166,8 +174,7 @@ impl Jobs {
                     return Ok(Some(Done { attempts, ..*done }));
                 }
                 follow::End::Unmatched => {
-                    return Err(Failure::new(Exit::NoProvider, "nobody was free for the job")
-                        .hint("allow more time with --wait, or come back later"));
+                    return Err(self.untaken(spec, duration).await);
                 }
                 follow::End::Lost { provider, why, too_short } => {
                     self.state().shunned.insert(provider);
@@ -179,15 +186,9 @@ impl Jobs {
             }
         }
         let text = format!("no provider finished the job in {ATTEMPTS_MAX} attempts");
-        Err(Failure::new(Exit::NoProvider, text)
-            .hint("allow more time with --timeout, or choose providers with --require"))
-    }
-
-    fn note(&self, order: OrderId) {
-        let lease = LeaseId::from(order);
-        let mut state = self.state();
-        state.open.insert(lease, order);
-        state.placed.push(lease);
+        Err(Failure::new(Exit::NoProvider, text).hint(
+            "allow more time with --start-wait or --timeout, or choose providers with --require",
+        ))
     }
 
     /// Returns the leases of all orders so far, those that came to nothing included.
@@ -198,31 +199,6 @@ impl Jobs {
     /// Returns the leases that came to a receipt, whether or not their results are here.
     pub(crate) fn paid(&self) -> Vec<LeaseId> {
         self.state().paid.clone()
-    }
-
-    /// Closes what is still open, at the end or when the tenant wants no more of it, and returns
-    /// the leases among it.
-    pub(crate) async fn close(&self) -> Vec<LeaseId> {
-        let open: Vec<(LeaseId, OrderId)> =
-            self.state().open.iter().map(|(lease, order)| (*lease, *order)).collect();
-        let mut actions = Vec::with_capacity(open.len());
-        let mut leases = Vec::new();
-        for (lease, order) in open {
-            match self.signer.client.lease(lease).await {
-                Ok(view) if matches!(view.lease.state, LeaseState::Closed { .. }) => {
-                    leases.push(lease);
-                }
-                Ok(_) => {
-                    leases.push(lease);
-                    actions.push(Action::Close { lease });
-                }
-                Err(_) => actions.push(Action::CancelOrder { order }),
-            }
-        }
-        // What the ledger refuses is over already; what a lost node misses lapses by itself.
-        let _ = self.signer.submitter.submit_all(actions).await;
-        self.state().open.clear();
-        leases
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -9,6 +9,7 @@ use types::{
     limits::ORDER_OFFERS_MAX,
 };
 
+use super::price::{Market, total};
 use super::{Jobs, Step, Terms, follow};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::network::Signer;
@@ -20,9 +21,6 @@ const LOOK_MAX: Duration = Duration::from_secs(2);
 
 /// The longest wait between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-
-/// Offers that are looked at to find out what an open order may have to pay.
-const OFFERS_SAMPLED: usize = 200;
 
 /// What to do about a budget that nothing can be had for.
 const TOO_CHEAP: &str = "raise --max-price: nothing costs as little on this network";
@@ -80,13 +78,13 @@ fn refusal(error: &ClientError) -> Option<Reject> {
 enum Placed {
     /// It is leased.
     Leased(OrderId),
-    /// Nobody took it, but somebody may soon.
-    Busy,
+    /// Nobody took it, but somebody in this market may soon.
+    Busy(Box<Market>),
 }
 
 impl Jobs {
     /// Places an order for a job; it is leased, or waits in the ledger's queue. Nothing is placed
-    /// after another job has failed.
+    /// after another job has failed, or the tenant wants no more.
     pub(super) async fn place(
         &self,
         index: usize,
@@ -95,53 +93,70 @@ impl Jobs {
         step: &follow::Step<'_>,
     ) -> Outcome<Option<OrderId>> {
         let _turn = self.turn.lock().await;
-        if self.state().failed {
-            return Ok(None);
-        }
         let mut news = self.news.subscribe();
         let began = Instant::now();
         let mut told = false;
+        let look_max = LOOK_MAX.min(self.terms.order_wait);
         loop {
+            if self.state().ending {
+                return Ok(None);
+            }
             match self.take(index, spec, duration).await? {
                 Placed::Leased(order) => return Ok(Some(order)),
-                Placed::Busy if began.elapsed() >= LOOK_MAX.min(self.terms.order_wait) => {
-                    return self.queue(spec, duration).await.map(Some);
+                Placed::Busy(market) if began.elapsed() >= look_max => {
+                    return self.queue(spec, duration, &market).await.map(Some);
                 }
-                Placed::Busy => {}
-            }
-            if !told {
-                step(Step::Waiting);
-                told = true;
+                Placed::Busy(market) if !told => {
+                    let (reach, beyond) = (market.reach(), market.beyond_reach());
+                    step(Step::Waiting { reach, beyond });
+                    told = true;
+                }
+                Placed::Busy(_) => {}
             }
             news.wait(LOOK_EVERY, |_| true).await;
         }
     }
 
-    /// Orders from the offers that a fresh quote names.
-    async fn take(&self, index: usize, spec: &Spec, duration: Duration) -> Outcome<Placed> {
-        let most = self.terms.max_price.unwrap_or(Amount::MAX);
-        let asked = order_terms(spec, &self.terms, duration, most, Vec::new())?;
+    /// Returns what the market asks now.
+    async fn market(&self, spec: &Spec, duration: Duration) -> Outcome<Market> {
+        let most = self.terms.max_price;
+        let budget = most.unwrap_or(Amount::MAX);
+        let asked = order_terms(spec, &self.terms, duration, budget, Vec::new())?;
         let quote = ask_for_quote(&self.signer.client, &asked).await?;
-        let offers = self.ranked(index, &quote);
+        Market::look(&self.signer.client, &asked, most, quote).await
+    }
+
+    /// Orders from offers that a fresh quote names and that are within reach.
+    async fn take(&self, index: usize, spec: &Spec, duration: Duration) -> Outcome<Placed> {
+        let market = self.market(spec, duration).await?;
+        let offers = self.ranked(index, &market);
         let Some(budget) = offers.iter().map(|offer| total(offer)).max() else {
-            self.is_anybody_busy(&quote).await?;
-            return Ok(Placed::Busy);
+            if !market.is_worth_waiting() {
+                // Who was busy at the quote may be free since.
+                let again = self.market(spec, duration).await?;
+                if again.quote.offers.is_empty() && !again.is_worth_waiting() {
+                    return Err(nobody(&again.quote));
+                }
+            }
+            return Ok(Placed::Busy(Box::new(market)));
         };
         let names = offers.iter().map(|offer| offer.offer).collect();
-        let terms = order_terms(spec, &self.terms, duration, budget.min(most), names)?;
-        match self.signer.submitter.submit(Action::PlaceOrder(Box::new(terms))).await {
-            Ok(accepted) => Ok(Placed::Leased(OrderId::from(accepted.id))),
-            Err(error) if error.reject() == Some(Reject::OrderUnmatched) => Ok(Placed::Busy),
+        let terms = order_terms(spec, &self.terms, duration, budget, names)?;
+        match self.order(terms).await {
+            Ok(order) => Ok(Placed::Leased(order)),
+            Err(error) if error.reject() == Some(Reject::OrderUnmatched) => {
+                Ok(Placed::Busy(Box::new(market)))
+            }
             Err(error) => Err(self.refused(error, budget).await),
         }
     }
 
     /// Returns the offers to name: those of providers that let no job down if there are any; and
     /// among equally cheap ones, another first for each job.
-    fn ranked<'q>(&self, index: usize, quote: &'q Quote) -> Vec<&'q QuotedOffer> {
+    fn ranked<'q>(&self, index: usize, market: &'q Market) -> Vec<&'q QuotedOffer> {
         let state = self.state();
         let (mut offers, shunned): (Vec<_>, Vec<_>) =
-            quote.offers.iter().partition(|offer| !state.shunned.contains(&offer.provider));
+            market.within_reach().partition(|offer| !state.shunned.contains(&offer.provider));
         if offers.is_empty() {
             offers = shunned;
         }
@@ -150,41 +165,41 @@ impl Jobs {
         offers
     }
 
-    /// Returns quietly if some offer is full, so that waiting makes sense.
-    async fn is_anybody_busy(&self, quote: &Quote) -> Outcome<()> {
-        let class = classes::job::ID;
-        let page = self.signer.client.offers(class, None, Some(OFFERS_SAMPLED)).await?;
-        if page.items.iter().any(|view| view.leased >= view.offer.terms.slots) {
-            return Ok(());
-        }
-        Err(nobody(quote))
-    }
-
     /// Places an order that names no offers and waits in the ledger for one.
-    async fn queue(&self, spec: &Spec, duration: Duration) -> Outcome<OrderId> {
-        let budget = self.open_budget(spec).await?;
+    async fn queue(&self, spec: &Spec, duration: Duration, market: &Market) -> Outcome<OrderId> {
+        let budget = market.reach().ok_or_else(|| nobody(&market.quote))?;
         let terms = order_terms(spec, &self.terms, duration, budget, Vec::new())?;
-        match self.signer.submitter.submit(Action::PlaceOrder(Box::new(terms))).await {
-            Ok(accepted) => Ok(OrderId::from(accepted.id)),
+        match self.order(terms).await {
+            Ok(order) => Ok(order),
             Err(error) => Err(self.refused(error, budget).await),
         }
     }
 
-    /// Returns what the dearest of the standing offers would take.
-    async fn open_budget(&self, spec: &Spec) -> Outcome<Amount> {
-        if let Some(most) = self.terms.max_price {
-            return Ok(most);
-        }
-        let units = classes::job::units_of_fuel(spec.limits.fuel);
-        let class = classes::job::ID;
-        let page = self.signer.client.offers(class, None, Some(OFFERS_SAMPLED)).await?;
-        let price = |view: &api::OfferView| {
-            let terms = &view.offer.terms;
-            let price = terms.rate.cost(units).ok()?.max(terms.minimum);
-            price.plus(self.terms.audit.premium(price).ok()?).ok()
+    /// Places an order. It is noted before it is sent: however this ends, what may have become of
+    /// it can be closed.
+    async fn order(&self, terms: OrderTerms) -> Result<OrderId, SubmitError> {
+        let mut noted = None;
+        let note = |id| {
+            let order = OrderId::from(id);
+            if let Some(refused) = noted.replace(order) {
+                self.forget(refused);
+            }
+            self.note(order);
         };
-        let dearest = page.items.iter().filter_map(price).max();
-        dearest.ok_or_else(|| Failure::new(Exit::NoProvider, "nobody offers to run jobs"))
+        let action = Action::PlaceOrder(Box::new(terms));
+        let placed = self.signer.submitter.submit_noted(action, note).await;
+        if let (Err(SubmitError::Refused(_)), Some(refused)) = (&placed, noted) {
+            self.forget(refused);
+        }
+        placed.map(|accepted| OrderId::from(accepted.id))
+    }
+
+    /// Returns the failure of a job whose order nobody took while it stood.
+    pub(super) async fn untaken(&self, spec: &Spec, duration: Duration) -> Failure {
+        match self.market(spec, duration).await {
+            Ok(market) => market.nobody_free(),
+            Err(failure) => failure,
+        }
     }
 
     async fn refused(&self, error: SubmitError, budget: Amount) -> Failure {
@@ -208,8 +223,9 @@ async fn short_of_funds(signer: &Signer, budget: Amount) -> Failure {
         Err(error) => return error.into(),
     };
     let text = format!("a job may cost up to {} and {address} holds {}", usd(budget), usd(held));
-    Failure::new(Exit::Refused, text)
-        .hint("get funds (`idlewild wallet` says how), or lower the bound on the work with --fuel")
+    Failure::new(Exit::Refused, text).hint(
+        "get funds (`idlewild wallet` says how), or lower the bounds with --fuel or --max-price",
+    )
 }
 
 /// Returns the failure of an order that nobody can serve.
@@ -228,10 +244,6 @@ fn nobody(quote: &Quote) -> Failure {
     }
     Failure::new(Exit::NoProvider, text)
         .hint("ask for less with --require, --memory or --fuel, or pay more with --max-price")
-}
-
-fn total(offer: &QuotedOffer) -> Amount {
-    offer.price.saturating_plus(offer.premium)
 }
 
 /// Rotates the equally cheap offers at the front, so that jobs spread over them.

@@ -15,6 +15,8 @@ use types::{ContentHash, Decode, manifest::EntryKind};
 
 use super::Proven;
 use crate::failure::{Explain, Failure, Outcome};
+use crate::output::count;
+use crate::part::describe;
 
 /// What runs a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -57,9 +59,12 @@ pub(crate) fn rerun(proven: &Proven, given: &Given, engine: Engine) -> Outcome<S
         return Err(Failure::new(
             crate::failure::Exit::Failed,
             format_args!(
-                "this machine gets another result: {} fuel and {:?} here, {} fuel and {:?} in the \
+                "this machine gets another result: {} fuel and `{}` here, {} fuel and `{}` in the \
                  receipt",
-                outcome.usage.fuel, outcome.usage.exit, claimed.fuel, claimed.exit
+                count(outcome.usage.fuel),
+                describe(outcome.usage.exit),
+                count(claimed.fuel),
+                describe(claimed.exit)
             ),
         )
         .hint("if both engines agree here, the provider's receipt is false"));
@@ -71,7 +76,11 @@ pub(crate) fn rerun(proven: &Proven, given: &Given, engine: Engine) -> Outcome<S
         )
         .hint("the provider may have copied the result instead of computing it"));
     }
-    Ok(format!("{} fuel again, the same work root {}", claimed.fuel, receipt.receipt.work_root))
+    Ok(format!(
+        "{} fuel again, the same work root {}",
+        count(claimed.fuel),
+        receipt.receipt.work_root
+    ))
 }
 
 fn job(proven: &Proven, given: &Given) -> Outcome<Job> {

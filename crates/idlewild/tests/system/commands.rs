@@ -33,10 +33,21 @@ fn wrong_words_end_with_code_2_and_a_reason() {
 fn a_node_that_is_not_there_ends_with_code_3_and_a_hint() {
     let home = Home::default();
     let ended = home.run(["--node", "http://127.0.0.1:1", "supply"]).with_code(3);
-    assert!(ended.stderr.contains("hint: start a network with `idlewild up`"), "{ended:?}");
+    let said = "error: the node at http://127.0.0.1:1 cannot be reached\n  \
+                caused by: Connection refused (os error 111)\n\
+                hint: start a network with `idlewild up`, or name a node with --node URL\n";
+    assert_eq!(ended.stderr, said);
     let ended = home.run(["--json", "--node", "http://127.0.0.1:1", "supply"]).with_code(3);
     let value = ended.json();
     assert_eq!((&value["ok"], &value["error"]["code"]), (&false.into(), &"unreachable".into()));
+}
+
+#[test]
+fn who_has_no_key_learns_how_to_get_one() {
+    for command in ["ps", "wallet"] {
+        let ended = Home::default().run([command]).with_code(1);
+        assert!(ended.stderr.contains("hint: make one with `idlewild keys new`"), "{ended:?}");
+    }
 }
 
 #[test]
@@ -55,6 +66,8 @@ fn run_ends_with_125_where_there_is_no_result() {
         (&["text.wasm"][..], "is not a WebAssembly program"),
         (&["huge.wasm"], "has more bytes than a program may have"),
         (&["absent.wasm"], "cannot read the program"),
+        (&[hello, "--bundle", "absent/a"], "there is no directory absent"),
+        (&[hello, "--bundle", "full"], "full: it is a directory"),
         (&[hello, "--input", "absent"], "absent cannot be an input"),
         (&[hello, "--input", "linked"], "neither a regular file nor a directory"),
         (&[hello, "--stdin", "absent"], "cannot read absent"),

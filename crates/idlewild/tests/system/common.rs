@@ -122,7 +122,16 @@ impl Home {
 
     /// Starts a network and waits until it is up.
     pub(crate) fn up(self) -> Up {
-        let (child, stdout, started) = self.start_up(&["--slots", "2"]);
+        self.up_with(&["--slots", "2"])
+    }
+
+    /// Starts a network in which nobody sells.
+    pub(crate) fn up_alone(self) -> Up {
+        self.up_with(&["--no-provider"])
+    }
+
+    fn up_with(self, words: &[&str]) -> Up {
+        let (child, stdout, started) = self.start_up(words);
         Up { home: self, child: Some(child), stdout, started }
     }
 

@@ -33,6 +33,16 @@ fn a_demo_ends_with_a_picture_and_a_bill_that_holds() {
 }
 
 #[test]
+fn a_picture_that_cannot_be_written_is_refused_before_the_work() {
+    let home = Home::default();
+    for (file, reason) in [("absent/a.png", "there is no directory absent"), (".", "directory")] {
+        let ended = home.run(["demo", "--out", file]).with_code(2);
+        assert!(ended.stderr.contains(reason), "{ended:?}");
+        assert!(!ended.stderr.contains("network"), "{ended:?}");
+    }
+}
+
+#[test]
 fn a_provider_killed_in_the_middle_only_delays_it() {
     let home = Home::default();
     fs::write(home.path("small.scene"), SCENE).unwrap();

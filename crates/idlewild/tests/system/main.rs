@@ -10,5 +10,8 @@ mod demo;
 mod docs;
 mod kill;
 mod market;
+mod prices;
 mod privacy;
+mod seller;
+mod stop;
 mod trust;

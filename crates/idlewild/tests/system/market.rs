@@ -163,7 +163,7 @@ fn who_cannot_be_served_learns_why() {
     let run = up.run(["run", "--json", &program].iter().chain(&demand)).with_code(125);
     assert_eq!(run.json()["error"]["code"], "no-provider");
     let cheap = up.run(["run", &program, "--max-price", "0.000001"]).with_code(125);
-    assert!(cheap.stderr.contains("hint:"), "{cheap:?}");
+    assert!(cheap.stderr.contains("hint: raise --max-price"), "{cheap:?}");
 
     up.run(["keys", "new", "poor", "--no-passphrase"]).with_code(0);
     let poor = up.run(["run", &program, "--key", "poor"]).with_code(125);

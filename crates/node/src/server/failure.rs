@@ -7,18 +7,27 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use types::Reject;
+
 use crate::{content::ContentError, handle::Stopped, index::IndexError};
 
 /// A problem, and what is wrong in this case.
 #[derive(Debug)]
 pub(crate) struct Failure {
     problem: Problem,
+    /// What the ledger would say, where that is the problem.
+    reject: Option<Reject>,
     message: String,
 }
 
 impl Failure {
     pub(crate) fn new(problem: Problem, message: impl Into<String>) -> Self {
-        Self { problem, message: message.into() }
+        Self { problem, reject: None, message: message.into() }
+    }
+
+    /// The ledger would refuse what is asked about: the answer has the code that it would have.
+    pub(crate) fn refused(reject: Reject) -> Self {
+        Self { reject: Some(reject), ..Self::new(Problem::Refused, reject.meaning()) }
     }
 
     /// The request is not what the API says.
@@ -62,9 +71,10 @@ impl From<ContentError> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let Self { problem, message } = self;
+        let Self { problem, reject, message } = self;
         let status = StatusCode::from_u16(problem.status()).expect("statuses are below 600");
-        let (code, hint) = (problem.code().to_owned(), problem.hint().to_owned());
+        let code = reject.map_or(problem.code(), Reject::code).to_owned();
+        let hint = problem.hint().to_owned();
         let error = ProblemDetail { code, message, hint };
         (status, Json(ProblemBody { error })).into_response()
     }

@@ -68,7 +68,7 @@ pub(super) async fn quote(
         quoted
     });
     let quoted = quoted.await.map_err(|_| crate::handle::Stopped)?;
-    let quote = quoted.map_err(|reject| Failure::malformed(reject.to_string()))?;
+    let quote = quoted.map_err(Failure::refused)?;
     let offers = quote.offers.into_iter().map(|quoted| QuotedOffer {
         offer: quoted.offer,
         provider: quoted.provider,

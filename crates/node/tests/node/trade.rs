@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use api::{Bundle, EventFilter, LeaseFilter, LeaseQuery, ProofKind, Row, RowBytes, Submitter};
+use api::{
+    Bundle, ClientError, EventFilter, LeaseFilter, LeaseQuery, ProofKind, Row, RowBytes, Submitter,
+};
 use classes::job::{Exit, ID, Limits, Spec, Terms, Usage};
 use ledger::Key;
 use types::{
@@ -177,6 +179,12 @@ async fn a_lease_goes_from_offer_to_settlement() {
     let quote = client.quote(&market.order(&spec)).await.unwrap();
     assert_eq!(quote.offers[0].offer, market.offer);
     assert_eq!(quote.offers[0].price, amount(5_000));
+    // What the ledger would refuse has the ledger's code.
+    let low = OrderTerms { budget: amount(1), ..market.order(&spec) };
+    match client.quote(&low).await {
+        Err(ClientError::Problem { status: 422, code, .. }) => assert_eq!(code, "order/budget"),
+        other => panic!("{other:?}"),
+    }
     let before = client.account(market.tenant.address()).await.unwrap().balances.usd;
 
     let id = market.lease(&spec).await;

@@ -9,19 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::{Client, ContentError, LeaseQuery, LeaseView, SubmitError, Submitter};
-use classes::job::{Exit, ID, Limits, Spec, Terms, Usage};
-use executors::wasm::specification::METERING_VERSION;
+use classes::job::{Exit, Spec, Usage};
 use node::local::{LocalNetwork, create};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use types::{
-    Action, Address, Amount, AuditTerms, Blob, Claims, Constraint, ContentHash, Decode,
-    Duration as Length, Encode, Hash, LeaseId, LeaseState, List, NodeKeyConsent, OfferId,
-    OfferTerms, OrderId, OrderTerms, Parameters, Rate, SecretKey,
+    Action, Address, ContentHash, Decode, Duration as Length, Hash, LeaseId, LeaseState, OfferId,
+    OfferTerms, OrderId, Parameters, SecretKey,
 };
 
 use crate::common::{Ended, Home, Up, patiently, until};
 use crate::counter;
+use crate::seller::{self, account, seller};
+pub(super) use crate::seller::{Seller, amount, hour, key, order_of, register, spec};
 
 /// How long a provider has to start a lease here.
 const START_WINDOW: Length = Length::from_seconds(4);
@@ -43,14 +43,6 @@ impl Said {
     pub(super) fn new(code: impl ToString, text: impl Into<String>) -> Self {
         Self { code: code.to_string(), text: text.into() }
     }
-}
-
-/// A provider that is driven by hand.
-pub(super) struct Seller {
-    pub(super) account: Submitter,
-    pub(super) node_key: Arc<SecretKey>,
-    pub(super) agent: Submitter,
-    pub(super) offer: OfferId,
 }
 
 /// Everybody on the network.
@@ -76,88 +68,9 @@ pub(super) struct World {
     seen: BTreeSet<LeaseId>,
 }
 
-pub(super) fn amount(micro: u64) -> Amount {
-    Amount::new(micro).unwrap()
-}
-
-pub(super) fn key(seed: u8) -> Arc<SecretKey> {
-    Arc::new(SecretKey::from_bytes([seed; 32]))
-}
-
-pub(super) fn hour() -> types::Time {
-    api::now().after(Length::from_seconds(3_600))
-}
-
-/// Returns the specification of a small job.
-pub(super) fn spec(program: ContentHash, input: Option<ContentHash>) -> Spec {
-    Spec {
-        metering: METERING_VERSION,
-        program,
-        input,
-        stdin: None,
-        arguments: List::default(),
-        environment: List::default(),
-        seed: Hash::ZERO,
-        limits: Limits { fuel: 20_000_000, memory_pages: 16, output_bytes: 1 << 16 },
-    }
-}
-
-/// Returns the terms of an order for one offer.
-pub(super) fn order_of(spec: &Spec, offer: OfferId) -> OrderTerms {
-    OrderTerms {
-        class: ID,
-        spec: Blob::new(spec.to_bytes()).unwrap(),
-        constraint: Constraint::default(),
-        budget: amount(5_000),
-        offers: List::new(vec![offer]).unwrap(),
-        audit: AuditTerms::NONE,
-        duration: Length::from_seconds(600),
-        expires: hour(),
-    }
-}
-
 /// Returns the terms of an offer that only suits jobs with less memory than any other here has.
 pub(super) fn offer_terms() -> OfferTerms {
-    let terms = Terms {
-        metering: METERING_VERSION,
-        mfuel_per_second: 500,
-        memory_pages: 8,
-        output_bytes: 1 << 20,
-    };
-    OfferTerms {
-        class: ID,
-        terms: Blob::new(terms.to_bytes()).unwrap(),
-        claims: Claims::new(),
-        rate: Rate::new(5_000).unwrap(),
-        minimum: amount(1_543),
-        slots: 8,
-        expires: hour(),
-    }
-}
-
-/// Returns what makes an account a provider, with the consent of this node key.
-pub(super) fn register(provider: Address, node_key: &SecretKey, genesis: &Hash) -> Action {
-    let consent = node_key.sign(genesis, &NodeKeyConsent { provider });
-    Action::Register { node_key: node_key.public(), consent }
-}
-
-async fn account(client: &Client, genesis: Hash, key: Arc<SecretKey>) -> Submitter {
-    client.faucet(key.address()).await.unwrap();
-    Submitter::new(client.clone(), key, genesis)
-}
-
-async fn seller(client: &Client, genesis: Hash, seed: u8) -> Seller {
-    let node_key = key(seed + 1);
-    let account = account(client, genesis, key(seed)).await;
-    let actions = vec![
-        register(account.address(), &node_key, &genesis),
-        Action::Stake { amount: amount(200 * Amount::MICRO) },
-        Action::PostOffer(Box::new(offer_terms())),
-    ];
-    let accepted = account.submit_all(actions).await.unwrap();
-    let offer = OfferId::from(accepted[2].as_ref().unwrap().id);
-    let agent = Submitter::new(client.clone(), Arc::clone(&node_key), genesis);
-    Seller { account, node_key, agent, offer }
+    seller::offer_terms(8, amount(1_543))
 }
 
 impl World {
@@ -181,8 +94,8 @@ impl World {
             (
                 account(&client, genesis, Arc::clone(&tenant_key)).await,
                 account(&client, genesis, key(2)).await,
-                seller(&client, genesis, 10).await,
-                seller(&client, genesis, 20).await,
+                seller(&client, genesis, 10, offer_terms()).await,
+                seller(&client, genesis, 20, offer_terms()).await,
             )
         });
         let good = runtime.block_on(client.store(&key(2), &genesis, counter::program(STEPS)));
