@@ -159,8 +159,6 @@ pub fn prepare<E: Engine>(
     let Limits { fuel, memory_pages, .. } = job.spec.limits;
     let limits = ModuleLimits { memory_pages, fuel };
     match engine.prepare(&job.program, &limits) {
-        // It may have been ready, for a job that could pay.
-        Ok(module) if E::compile_fuel(&module) > fuel => Ok(Err(unpaid(fuel))),
         Ok(module) => Ok(Ok(module)),
         Err(PrepareError::Module(ModuleError::OutOfFuel)) => Ok(Err(unpaid(fuel))),
         Err(PrepareError::Module(error)) => Ok(Err(unrunnable(error.to_string()))),
