@@ -184,11 +184,13 @@ fn known_step(now: Time, lease: &Lease, known: &LocalLease, policy: &Policy) -> 
         // Closed by its receipt, whose answer is on its way.
         (Stage::Delivering, LeaseState::Closed { .. }) if lease.receipts > 0 => None,
         (Stage::Serving | Stage::Delivering, LeaseState::Closed { .. }) => Some(Step::Stop(id)),
+        // Room that it took for nothing would be free to take.
+        (_, LeaseState::Closed { .. }) if lease.receipts == 0 => Some(Step::Forget(id)),
         (Stage::Finished | Stage::Delivered, LeaseState::Closed { at, .. }) => {
             let paid = lease.release.unwrap_or(at).max(at);
             if paid.after(policy.keep_after) < now {
                 Some(Step::Forget(id))
-            } else if lease.receipts > 0 && known.kept.after(policy.keep_interval) <= now {
+            } else if known.kept.after(policy.keep_interval) <= now {
                 Some(Step::Keep(id))
             } else {
                 None

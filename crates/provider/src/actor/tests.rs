@@ -1,6 +1,7 @@
 //! The agent against a network of a few lines, whose calls fail or hang as a test says.
 
 mod inputs;
+mod room;
 
 use std::{
     collections::BTreeSet,
@@ -40,6 +41,8 @@ struct World {
     /// What was asked for, and up to which length.
     fetches: Vec<(ContentHash, u64)>,
     no_starts_left: u32,
+    /// Whether it takes no content.
+    is_full: bool,
     /// The call that never returns, and with it none after.
     hang_at: Option<u64>,
     /// Where it comes from which calls fail, one in three; none does without.
@@ -239,7 +242,11 @@ impl Market for FakeMarket {
 
     async fn store(&self, content: Arc<[u8]>) -> Result<(), MarketError> {
         self.call().await?;
-        self.world().contents.insert(ContentHash::of(&content));
+        let mut world = self.world();
+        if world.is_full {
+            return Err(MarketError::Refused { reject: None, text: "full".to_owned() });
+        }
+        world.contents.insert(ContentHash::of(&content));
         Ok(())
     }
 
@@ -436,6 +443,14 @@ fn market(leases: u8) -> FakeMarket {
         world.no_starts_left = 2;
     }
     market
+}
+
+fn add(market: &FakeMarket, view: LeaseView) {
+    market.world().leases.insert(view.lease.id, view);
+}
+
+fn is_pending(state: &LeaseState) -> bool {
+    matches!(state, LeaseState::Pending { .. })
 }
 
 #[tokio::test(start_paused = true)]
