@@ -15,6 +15,7 @@ use types::{ContentHash, Decode, Encode, Hash, Manifest, Receipt, Text, Time};
 
 use crate::wasi::{
     Content, Host, HostConfig, HostLimits, InputPath, Inputs, Output, OutputKind, Outputs,
+    RESULT_ENTRIES_MAX,
 };
 use crate::wasm::GuestStack;
 use crate::wasm::engine::{self, Engine, HostAbort, PrepareError, RunLimits, TrapKind};
@@ -190,6 +191,32 @@ pub fn run_prepared<E: Engine>(
     Ok(outcome(run.host.finish(), exit(run.exit), used, trace_root))
 }
 
+/// The size that no result exceeds, but for inputs that the program moved to its outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResultSize {
+    /// The bytes of all contents.
+    pub bytes: u64,
+    /// The number of contents.
+    pub contents: u64,
+}
+
+/// Returns the size of the largest result of a job that may write `output_bytes`: its files, two
+/// streams, and the manifest that names them.
+#[must_use]
+pub const fn largest_result(output_bytes: u64) -> ResultSize {
+    let stream_bytes = stream_bytes(output_bytes);
+    let named = output_bytes.saturating_add(2 * stream_bytes);
+    ResultSize {
+        bytes: named.saturating_add(MANIFEST_BYTES_MAX as u64),
+        contents: RESULT_ENTRIES_MAX as u64 + 3,
+    }
+}
+
+/// Returns the most bytes of standard output, and of standard error.
+const fn stream_bytes(output_bytes: u64) -> u64 {
+    if output_bytes < STREAM_BYTES_MAX { output_bytes } else { STREAM_BYTES_MAX }
+}
+
 /// Returns the outcome of a job whose program has `bytes` bytes, if those are too many to look at.
 #[must_use]
 pub fn too_large(bytes: usize) -> Option<Outcome> {
@@ -265,7 +292,7 @@ fn entry(path: &str, kind: EntryKind) -> Entry {
 /// Returns the world that the job sees, whose clock is what is used of `fuel`.
 fn host(job: Job, fuel: u64) -> Result<Host, String> {
     let Job { spec, created, input, stdin, .. } = job;
-    let stream_bytes = spec.limits.output_bytes.min(STREAM_BYTES_MAX);
+    let stream_bytes = stream_bytes(spec.limits.output_bytes);
     let limits = HostLimits {
         written_bytes_max: spec.limits.output_bytes,
         stdout_bytes_max: stream_bytes,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use classes::job::{MEMORY_PAGES_MAX, OUTPUT_BYTES_MAX};
+use executors::job::largest_result;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use types::{
@@ -10,12 +11,10 @@ use types::{
     limits::{OFFER_SLOTS_MAX, REGION_BYTES_MAX},
 };
 
-use crate::detect::Machine;
+use crate::{detect::Machine, disk::BLOCK_BYTES};
 
 /// Pages of 64 KiB in a MiB.
 const PAGES_PER_MIB: u32 = 16;
-/// Room for a job's result besides what it may write.
-const RESULT_BYTES_MORE: u64 = 1 << 20;
 /// Memory of a job where the system does not say how much there is, in MiB.
 const JOB_MEMORY_MIB: u32 = 256;
 /// The most memory of a job that is offered by itself, in MiB.
@@ -162,10 +161,11 @@ impl Config {
     }
 }
 
-/// Returns the room on disk for the result of a job that may write so many bytes: its files and
-/// what names them.
+/// Returns the room on disk for the largest result of a job that may write so many bytes: a file
+/// for each content, which takes whole blocks.
 pub(crate) const fn result_bytes(output_bytes: u64) -> u64 {
-    output_bytes.saturating_add(RESULT_BYTES_MORE)
+    let most = largest_result(output_bytes);
+    most.bytes.saturating_add(most.contents.saturating_mul(BLOCK_BYTES))
 }
 
 /// Returns as many MiB in bytes.
@@ -175,7 +175,10 @@ pub(crate) const fn mib(count: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use executors::wasi::RESULT_ENTRIES_MAX;
+
     use super::*;
+    use crate::disk::taken;
 
     fn machine(cores: u32, memory_bytes: Option<u64>) -> Machine {
         Machine {
@@ -217,10 +220,21 @@ mod tests {
 
     #[test]
     fn all_slots_may_always_write_a_result() {
-        let config = Config { job_output_mib: 1024, results_mib: 4096, ..Config::default() };
-        let bytes = |cores| config.results_bytes(config.share(&machine(cores, None)));
-        assert_eq!(bytes(3), mib(4096));
-        assert_eq!(bytes(4), mib(4 * 1025));
+        // Files of a byte as many as there can be, the rest in one, two streams and the manifest.
+        let largest = |output: u64| {
+            let files = u64::try_from(RESULT_ENTRIES_MAX).unwrap();
+            let stream = output.min(16 << 20);
+            let tiny = (1..files).map(|_| 1);
+            tiny.chain([output - (files - 1), stream, stream, 32 << 20]).map(taken).sum::<u64>()
+        };
+        for (output_mib, cores) in [(1, 1), (16, 8), (256, 4), (256, 64), (1024, 3), (1024, 4)] {
+            let config = Config { job_output_mib: output_mib, ..Config::default() };
+            let bytes = config.results_bytes(config.share(&machine(cores, None)));
+            let needed = u64::from(cores) * largest(mib(output_mib));
+            assert!(bytes >= needed.max(mib(config.results_mib)), "{output_mib} {cores}");
+            // And hardly more.
+            assert!(bytes <= mib(config.results_mib).max(needed / 20 * 21 + mib(1)));
+        }
     }
 
     #[test]

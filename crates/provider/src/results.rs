@@ -132,6 +132,22 @@ impl Results {
         Ok(Room { results: Arc::clone(self), bytes })
     }
 
+    /// Reserves what a result takes beyond its `room`.
+    ///
+    /// # Errors
+    /// [`NoRoom`].
+    pub(crate) fn reserve_beyond(
+        self: &Arc<Self>,
+        room: &Room,
+        contents: &BTreeMap<ContentHash, Vec<u8>>,
+    ) -> Result<Option<Room>, NoRoom> {
+        let taken = contents.values().map(|bytes| disk::taken(length(bytes)));
+        match taken.fold(0, u64::saturating_add).saturating_sub(room.bytes) {
+            0 => Ok(None),
+            beyond => self.reserve(beyond).map(Some),
+        }
+    }
+
     /// Keeps the result of a lease, on disk when this returns.
     ///
     /// # Errors
@@ -141,7 +157,6 @@ impl Results {
         lease: LeaseId,
         contents: &BTreeMap<ContentHash, Vec<u8>>,
     ) -> io::Result<()> {
-        let length = |bytes: &Vec<u8>| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         {
             let mut state = self.state();
             self.let_go(&mut state, lease);
@@ -213,6 +228,10 @@ impl Results {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 /// Returns whether so many bytes more have room.
@@ -316,6 +335,19 @@ mod tests {
         results.forget(lease(3));
         assert_eq!(files(&results), 0);
         assert!(results.reserve(4 * BLOCK_BYTES).is_ok());
+    }
+
+    #[test]
+    fn what_is_larger_than_its_room_needs_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = Results::open(directory.path().join("results"), 3 * BLOCK_BYTES, &[]);
+        let results = Arc::new(open.unwrap());
+        let room = results.reserve(BLOCK_BYTES).unwrap();
+        assert!(results.reserve_beyond(&room, &result(&[b"1"])).unwrap().is_none());
+        let more = results.reserve_beyond(&room, &result(&[b"1", b"2"])).unwrap();
+        assert_eq!(more.as_ref().map(|more| more.bytes), Some(BLOCK_BYTES));
+        let beyond = results.reserve_beyond(&room, &result(&[b"1", b"2", b"3"]));
+        assert_eq!(beyond.unwrap_err(), NoRoom::Taken);
     }
 
     #[test]

@@ -183,7 +183,12 @@ impl<M: Market, R: Runner> Seller<M, R> {
                 let record = self.sign(&view.lease, started, &finished);
                 let guest_us = u64::try_from(finished.guest.as_micros()).unwrap_or(u64::MAX);
                 tracing::debug!(lease = %id, guest_us, "receipt signed");
-                self.persist(record, Some(finished)).await
+                // Inputs that became results are not counted before.
+                let more = self.results.reserve_beyond(&room, &finished.contents);
+                match more.map_err(io::Error::other) {
+                    Ok(_more) => self.persist(record, Some(finished)).await,
+                    Err(error) => Err(error),
+                }
             }
             Err(Failure::Over) => return End::Over,
             Err(Failure::GiveUp(why)) => return self.give_up(&view.lease, why).await,

@@ -389,7 +389,7 @@ struct Running {
 }
 
 fn start(data: &Path, market: &FakeMarket, runner: &FakeRunner) -> Running {
-    start_with_room(data, market, runner, 4 << 20)
+    start_with_room(data, market, runner, 1 << 30)
 }
 
 fn start_with_room(
