@@ -204,15 +204,19 @@ pub struct ResultSize {
 /// streams, and the manifest that names them.
 #[must_use]
 pub const fn largest_result(output_bytes: u64) -> ResultSize {
-    let stream_bytes = stream_bytes(output_bytes);
-    let named = output_bytes.saturating_add(2 * stream_bytes);
+    let named = output_bytes.saturating_add(streams_bytes(output_bytes));
     ResultSize {
         bytes: named.saturating_add(MANIFEST_BYTES_MAX as u64),
         contents: RESULT_ENTRIES_MAX as u64 + 3,
     }
 }
 
-/// Returns the most bytes of standard output, and of standard error.
+/// Returns the most bytes of standard output and standard error together.
+#[must_use]
+pub const fn streams_bytes(output_bytes: u64) -> u64 {
+    2 * stream_bytes(output_bytes)
+}
+
 const fn stream_bytes(output_bytes: u64) -> u64 {
     if output_bytes < STREAM_BYTES_MAX { output_bytes } else { STREAM_BYTES_MAX }
 }

@@ -181,7 +181,7 @@ impl Agent {
             journal: Arc::new(journal),
             key: Arc::clone(&keys.node),
             genesis: network.genesis,
-            input_bytes_max: mib(config.job_input_mib),
+            input_bytes_max: share.input_bytes,
             left: Mutex::default(),
         };
         let (shown, status) = watch::channel(first_status(provider, share, speed));
