@@ -304,6 +304,7 @@ impl<M: Market, R: Runner> Actor<M, R> {
 
     /// Does what the difference between `listing` and the local side asks for.
     fn follow(&mut self, listing: Listing) {
+        let listing = listing.of(self.policy.provider);
         let steps = plan::plan(api::now(), &listing, &self.local, &self.policy);
         for step in steps {
             self.step(step, &listing);

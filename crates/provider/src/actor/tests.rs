@@ -186,8 +186,11 @@ impl Market for FakeMarket {
     async fn list(&self) -> Result<(Listing, Vec<OfferView>), MarketError> {
         self.call().await?;
         let world = self.world();
-        let open = |view: &LeaseView| !matches!(view.lease.state, LeaseState::Closed { .. });
-        let leases = world.leases.iter().filter(|(_, view)| open(view));
+        let is_own_and_open = |view: &LeaseView| {
+            view.lease.provider == key().address()
+                && !matches!(view.lease.state, LeaseState::Closed { .. })
+        };
+        let leases = world.leases.iter().filter(|(_, view)| is_own_and_open(view));
         let leases = leases.map(|(id, view)| (*id, view.clone())).collect();
         Ok((Listing { leases, complete: true }, world.offers.clone()))
     }
@@ -251,6 +254,13 @@ impl Market for FakeMarket {
     }
 
     async fn hints(&self, hints: mpsc::Sender<Hint>) {
+        // The events of an account are those of what it rents, too, which no listing has.
+        let is_rented = |view: &&LeaseView| view.lease.provider != key().address();
+        let rented: Vec<_> =
+            self.world().leases.values().filter(is_rented).map(|view| view.lease.id).collect();
+        for lease in rented {
+            let _ = hints.send(Hint::Opened(lease)).await;
+        }
         hints.closed().await;
     }
 }
@@ -351,6 +361,7 @@ fn pending_of(number: u8, tenant: u8, spec: &Spec) -> LeaseView {
 
 fn policy(slots: usize) -> Policy {
     Policy {
+        provider: key().address(),
         node_key: key().public(),
         slots,
         accepting: true,
@@ -463,6 +474,26 @@ async fn leases_are_served_within_the_slots_and_paid_once() {
     assert_eq!(market.world().receipts.len(), 5);
     assert_eq!(*runner.runs.lock().unwrap(), 5);
     assert_eq!(running.status.borrow().kept, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_that_this_account_has_as_a_tenant_are_none_of_its_own() {
+    let data = tempfile::tempdir().unwrap();
+    let (market, runner) = (market(2), FakeRunner::default());
+    let elsewhere = SecretKey::from_bytes([9; 32]);
+    for (number, state) in [(3, None), (4, Some(LeaseState::Active { since: api::now() }))] {
+        let mut rented = pending_of(number, 1, &spec());
+        rented.lease.provider = elsewhere.address();
+        rented.lease.node_key = elsewhere.public();
+        rented.lease.state = state.unwrap_or(rented.lease.state);
+        add(&market, rented);
+    }
+    let mut running = start(data.path(), &market, &runner);
+    running.status.wait_for(|status| status.done == 2).await.unwrap();
+    let calls = market.world().calls;
+    market.until(|world| world.calls > calls + 20).await;
+    assert_eq!((running.status.borrow().failed, market.world().notices), (0, 0));
+    assert_eq!(*runner.runs.lock().unwrap(), 2);
 }
 
 #[tokio::test(start_paused = true)]

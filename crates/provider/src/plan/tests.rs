@@ -3,8 +3,8 @@
 use classes::job::Limits;
 use proptest::prelude::*;
 use types::{
-    Address, Amount, AuditTerms, Blob, CloseReason, Constraint, ContentHash, Encode, Hash, List,
-    OfferId, Order, OrderId, OrderTerms, Rate, SecretKey, Settlement, Units,
+    Amount, AuditTerms, Blob, CloseReason, Constraint, ContentHash, Encode, Hash, List, OfferId,
+    Order, OrderId, OrderTerms, Rate, SecretKey, Settlement, Units,
 };
 
 use super::*;
@@ -22,6 +22,7 @@ fn node_key() -> PublicKey {
 
 fn policy() -> Policy {
     Policy {
+        provider: SecretKey::from_bytes([2; 32]).address(),
         node_key: node_key(),
         slots: 2,
         accepting: true,
