@@ -15,6 +15,7 @@ use types::{ContentHash, Decode, Encode, Hash, Manifest, Receipt, Text, Time};
 
 use crate::wasi::{
     Content, Host, HostConfig, HostLimits, InputPath, Inputs, Output, OutputKind, Outputs,
+    RESULT_ENTRIES_MAX,
 };
 use crate::wasm::GuestStack;
 use crate::wasm::engine::{self, Engine, HostAbort, PrepareError, RunLimits, TrapKind};
@@ -159,8 +160,6 @@ pub fn prepare<E: Engine>(
     let Limits { fuel, memory_pages, .. } = job.spec.limits;
     let limits = ModuleLimits { memory_pages, fuel };
     match engine.prepare(&job.program, &limits) {
-        // It may have been ready, for a job that could pay.
-        Ok(module) if E::compile_fuel(&module) > fuel => Ok(Err(unpaid(fuel))),
         Ok(module) => Ok(Ok(module)),
         Err(PrepareError::Module(ModuleError::OutOfFuel)) => Ok(Err(unpaid(fuel))),
         Err(PrepareError::Module(error)) => Ok(Err(unrunnable(error.to_string()))),
@@ -190,6 +189,36 @@ pub fn run_prepared<E: Engine>(
     let trace_root = Hash::from_bytes(run.trace_root);
     let used = paid.saturating_add(run.fuel_used);
     Ok(outcome(run.host.finish(), exit(run.exit), used, trace_root))
+}
+
+/// The size that no result exceeds, but for inputs that the program moved to its outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResultSize {
+    /// The bytes of all contents.
+    pub bytes: u64,
+    /// The number of contents.
+    pub contents: u64,
+}
+
+/// Returns the size of the largest result of a job that may write `output_bytes`: its files, two
+/// streams, and the manifest that names them.
+#[must_use]
+pub const fn largest_result(output_bytes: u64) -> ResultSize {
+    let named = output_bytes.saturating_add(streams_bytes(output_bytes));
+    ResultSize {
+        bytes: named.saturating_add(MANIFEST_BYTES_MAX as u64),
+        contents: RESULT_ENTRIES_MAX as u64 + 3,
+    }
+}
+
+/// Returns the most bytes of standard output and standard error together.
+#[must_use]
+pub const fn streams_bytes(output_bytes: u64) -> u64 {
+    2 * stream_bytes(output_bytes)
+}
+
+const fn stream_bytes(output_bytes: u64) -> u64 {
+    if output_bytes < STREAM_BYTES_MAX { output_bytes } else { STREAM_BYTES_MAX }
 }
 
 /// Returns the outcome of a job whose program has `bytes` bytes, if those are too many to look at.
@@ -267,7 +296,7 @@ fn entry(path: &str, kind: EntryKind) -> Entry {
 /// Returns the world that the job sees, whose clock is what is used of `fuel`.
 fn host(job: Job, fuel: u64) -> Result<Host, String> {
     let Job { spec, created, input, stdin, .. } = job;
-    let stream_bytes = spec.limits.output_bytes.min(STREAM_BYTES_MAX);
+    let stream_bytes = stream_bytes(spec.limits.output_bytes);
     let limits = HostLimits {
         written_bytes_max: spec.limits.output_bytes,
         stdout_bytes_max: stream_bytes,

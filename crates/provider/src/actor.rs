@@ -304,6 +304,7 @@ impl<M: Market, R: Runner> Actor<M, R> {
 
     /// Does what the difference between `listing` and the local side asks for.
     fn follow(&mut self, listing: Listing) {
+        let listing = listing.of(self.policy.provider);
         let steps = plan::plan(api::now(), &listing, &self.local, &self.policy);
         for step in steps {
             self.step(step, &listing);
@@ -398,7 +399,13 @@ impl<M: Market, R: Runner> Actor<M, R> {
                 self.set_stage(lease, Stage::GivenUp);
                 self.status.send_modify(|status| status.failed += 1);
             }
-            End::Over if finished => self.set_stage(lease, Stage::Finished),
+            End::Over if finished => {
+                self.set_stage(lease, Stage::Finished);
+                // What it closed with says whether its result is kept.
+                if let Some(known) = self.local.get_mut(&lease) {
+                    known.looked = Time::from_ms(0);
+                }
+            }
             End::Over => drop(self.local.remove(&lease)),
             End::Lost => {
                 tracing::warn!(%lease, "the result is lost; it is made again");

@@ -181,12 +181,12 @@ impl Agent {
             journal: Arc::new(journal),
             key: Arc::clone(&keys.node),
             genesis: network.genesis,
-            input_bytes_max: mib(config.job_input_mib),
+            input_bytes_max: share.input_bytes,
             left: Mutex::default(),
         };
         let (shown, status) = watch::channel(first_status(provider, share, speed));
         let wanted = wanted(&config, &machine, share, speed, &parameters);
-        let policy = policy(&config, &keys, share, &parameters);
+        let policy = policy(&config, provider, &keys, share, &parameters);
         let (actor, inbox) = Actor::new(seller, policy, wanted, records, shown);
         let (stop, stopped) = oneshot::channel();
         let list_every = Duration::from_millis(config.list_ms.into());
@@ -280,8 +280,15 @@ fn wanted(
     }
 }
 
-fn policy(config: &Config, keys: &Keys, share: Share, parameters: &Parameters) -> Policy {
+fn policy(
+    config: &Config,
+    provider: Address,
+    keys: &Keys,
+    share: Share,
+    parameters: &Parameters,
+) -> Policy {
     Policy {
+        provider,
         node_key: keys.node.public(),
         slots: share.slots.into(),
         accepting: true,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use classes::job::{MEMORY_PAGES_MAX, OUTPUT_BYTES_MAX};
+use executors::job::{STREAM_BYTES_MAX, largest_result, streams_bytes};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use types::{
@@ -10,12 +11,10 @@ use types::{
     limits::{OFFER_SLOTS_MAX, REGION_BYTES_MAX},
 };
 
-use crate::detect::Machine;
+use crate::{detect::Machine, disk::BLOCK_BYTES};
 
 /// Pages of 64 KiB in a MiB.
 const PAGES_PER_MIB: u32 = 16;
-/// Room for a job's result besides what it may write.
-const RESULT_BYTES_MORE: u64 = 1 << 20;
 /// Memory of a job where the system does not say how much there is, in MiB.
 const JOB_MEMORY_MIB: u32 = 256;
 /// The most memory of a job that is offered by itself, in MiB.
@@ -39,11 +38,12 @@ pub struct Config {
     pub minimum: Amount,
     /// Where this machine is, such as `eu`, at most 16 bytes; not claimed if absent.
     pub region: Option<Text<REGION_BYTES_MAX>>,
-    /// Memory of one job, in MiB; three quarters of the machine's over all slots if absent.
+    /// Memory of one job, in MiB; by the machine's memory if absent, at most 2,048.
     pub job_memory_mib: Option<u32>,
-    /// Output of one job, in MiB, at most 1,024.
+    /// Output of one job, in MiB, at most 1,024; less where the machine's memory is short.
     pub job_output_mib: u32,
-    /// Inputs of one job that are taken, in MiB; they are held in memory while it runs.
+    /// Inputs of one job that are taken, in MiB; less where the machine's memory is short, which
+    /// holds them while the job runs.
     pub job_input_mib: u32,
     /// Inputs that are kept for later jobs on disk, in MiB.
     pub cache_mib: u32,
@@ -113,6 +113,8 @@ pub(crate) struct Share {
     pub(crate) memory_pages: u32,
     /// Output of one job, in bytes.
     pub(crate) output_bytes: u64,
+    /// Inputs of one job, in bytes.
+    pub(crate) input_bytes: u64,
 }
 
 impl Config {
@@ -144,28 +146,49 @@ impl Config {
     }
 
     /// Returns what one job gets on `machine`.
+    ///
+    /// A quarter of the machine's memory is for the system, the agent and what both processes keep
+    /// over jobs. A slot's part of the rest holds, at the worst, the memory of the program, its
+    /// inputs twice (in the agent and in the worker), and what it writes once; that is held three
+    /// times on its way to the agent, when the memory of the program is free again. So memory gets
+    /// 17 of 24 parts, outputs and streams 3, and the inputs half of what is left, which is 2. A
+    /// slot of 768 MiB (2 GiB for two, 4 GiB for four) has 544 MiB of memory, and 64 MiB each of
+    /// outputs and inputs: enough for what `idlewild run` asks for if it is not told.
     pub(crate) fn share(&self, machine: &Machine) -> Share {
         let cores = u16::try_from(machine.cores.min(OFFER_SLOTS_MAX)).unwrap_or(u16::MAX);
         let slots = self.slots.unwrap_or(cores).max(1);
+        let pages = |mib: u32| mib.saturating_mul(PAGES_PER_MIB).min(MEMORY_PAGES_MAX);
+        let (output_bytes, input_bytes) = (mib(self.job_output_mib), mib(self.job_input_mib));
+        let Some(memory_bytes) = machine.memory_bytes else {
+            let memory_pages = pages(self.job_memory_mib.unwrap_or(JOB_MEMORY_MIB));
+            return Share { slots, memory_pages, output_bytes, input_bytes };
+        };
+        let all = memory_bytes / 4 * 3 / u64::from(slots);
         let memory_mib = self.job_memory_mib.unwrap_or_else(|| {
-            let bytes = machine.memory_bytes.map(|bytes| bytes / 4 * 3 / u64::from(slots));
-            let share = bytes.map_or(JOB_MEMORY_MIB, |bytes| {
-                u32::try_from(bytes >> 20).unwrap_or(JOB_MEMORY_MIB_MAX)
-            });
-            share.clamp(1, JOB_MEMORY_MIB_MAX)
+            let bytes = all / 24 * 17;
+            u32::try_from(bytes >> 20).unwrap_or(u32::MAX).clamp(1, JOB_MEMORY_MIB_MAX)
         });
-        Share {
-            slots,
-            memory_pages: memory_mib.saturating_mul(PAGES_PER_MIB).min(MEMORY_PAGES_MAX),
-            output_bytes: mib(self.job_output_mib),
-        }
+        let output_bytes = output_bytes.min(written_within(all / 24 * 3));
+        let written = output_bytes.saturating_add(streams_bytes(output_bytes));
+        let most = mib(memory_mib).saturating_add(written).max(written.saturating_mul(3));
+        let left = all.saturating_sub(most);
+        // Whoever wants more memory for jobs than there is gets it, and small inputs.
+        let input_bytes = input_bytes.min((left / 2).max(all / 24));
+        Share { slots, memory_pages: pages(memory_mib), output_bytes, input_bytes }
     }
 }
 
-/// Returns the room on disk for the result of a job that may write so many bytes: its files and
-/// what names them.
+/// Returns the room on disk for the largest result of a job that may write so many bytes: a file
+/// for each content, which takes whole blocks.
 pub(crate) const fn result_bytes(output_bytes: u64) -> u64 {
-    output_bytes.saturating_add(RESULT_BYTES_MORE)
+    let most = largest_result(output_bytes);
+    most.bytes.saturating_add(most.contents.saturating_mul(BLOCK_BYTES))
+}
+
+/// Returns the most bytes that a job may write to files so that these and its streams have so
+/// many together.
+const fn written_within(bytes: u64) -> u64 {
+    if bytes / 3 <= STREAM_BYTES_MAX { bytes / 3 } else { bytes - 2 * STREAM_BYTES_MAX }
 }
 
 /// Returns as many MiB in bytes.
@@ -175,7 +198,11 @@ pub(crate) const fn mib(count: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use executors::wasi::RESULT_ENTRIES_MAX;
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::disk::taken;
 
     fn machine(cores: u32, memory_bytes: Option<u64>) -> Machine {
         Machine {
@@ -217,10 +244,21 @@ mod tests {
 
     #[test]
     fn all_slots_may_always_write_a_result() {
-        let config = Config { job_output_mib: 1024, results_mib: 4096, ..Config::default() };
-        let bytes = |cores| config.results_bytes(config.share(&machine(cores, None)));
-        assert_eq!(bytes(3), mib(4096));
-        assert_eq!(bytes(4), mib(4 * 1025));
+        // Files of a byte as many as there can be, the rest in one, two streams and the manifest.
+        let largest = |output: u64| {
+            let files = u64::try_from(RESULT_ENTRIES_MAX).unwrap();
+            let stream = output.min(16 << 20);
+            let tiny = (1..files).map(|_| 1);
+            tiny.chain([output - (files - 1), stream, stream, 32 << 20]).map(taken).sum::<u64>()
+        };
+        for (output_mib, cores) in [(1, 1), (16, 8), (256, 4), (256, 64), (1024, 3), (1024, 4)] {
+            let config = Config { job_output_mib: output_mib, ..Config::default() };
+            let bytes = config.results_bytes(config.share(&machine(cores, None)));
+            let needed = u64::from(cores) * largest(mib(output_mib));
+            assert!(bytes >= needed.max(mib(config.results_mib)), "{output_mib} {cores}");
+            // And hardly more.
+            assert!(bytes <= mib(config.results_mib).max(needed / 20 * 21 + mib(1)));
+        }
     }
 
     #[test]
@@ -230,10 +268,50 @@ mod tests {
             (share.slots, share.memory_pages)
         };
         let config = Config::default();
-        assert_eq!(share(&config, &machine(4, Some(4 << 30))), (4, 768 * 16));
+        assert_eq!(share(&config, &machine(4, Some(4 << 30))), (4, 544 * 16));
         assert_eq!(share(&config, &machine(1, Some(64 << 30))), (1, 2048 * 16));
         assert_eq!(share(&config, &machine(2, None)), (2, 256 * 16));
         let config = Config { slots: Some(1), job_memory_mib: Some(4095), ..config };
         assert_eq!(share(&config, &machine(9, None)), (1, 4095 * 16));
+    }
+
+    #[test]
+    fn a_small_machine_takes_ordinary_jobs() {
+        let Share { slots, memory_pages, output_bytes, input_bytes } =
+            Config::default().share(&machine(2, Some(2 << 30)));
+        assert_eq!((slots, memory_pages), (2, 544 * 16));
+        assert_eq!((output_bytes, input_bytes), (mib(64), mib(64)));
+        let large = Config::default().share(&machine(8, Some(64 << 30)));
+        assert_eq!((large.memory_pages, large.output_bytes), (2048 * 16, mib(256)));
+        assert_eq!(large.input_bytes, mib(1024));
+    }
+
+    #[test]
+    fn memory_of_ones_own_choice_leaves_little_for_inputs_and_never_none() {
+        let config = Config { job_memory_mib: Some(2000), ..Config::default() };
+        let share = config.share(&machine(1, Some(2 << 30)));
+        assert_eq!((share.memory_pages, share.input_bytes), (2000 * 16, mib(64)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_all_slots_hold_leaves_a_quarter_of_the_memory(
+            cores in 1..=256_u32,
+            memory_mib in 64..1_u64 << 20,
+            job_output_mib in 0..=1024_u32,
+            job_input_mib in 1..=8192_u32,
+        ) {
+            let config = Config { job_output_mib, job_input_mib, ..Config::default() };
+            let bytes = memory_mib << 20;
+            let share = config.share(&machine(cores, Some(bytes)));
+            // A page at least, on machines that are too small for their cores.
+            prop_assume!(share.memory_pages > PAGES_PER_MIB);
+            let memory = u64::from(share.memory_pages) << 16;
+            let written = share.output_bytes + 2 * share.output_bytes.min(16 << 20);
+            let job = (memory + written).max(3 * written) + 2 * share.input_bytes;
+            prop_assert!(job * u64::from(share.slots) <= bytes / 4 * 3);
+            prop_assert!(share.output_bytes <= mib(job_output_mib));
+            prop_assert!(share.input_bytes <= mib(job_input_mib) && share.input_bytes > 0);
+        }
     }
 }

@@ -23,7 +23,7 @@ use api::LeaseView;
 use classes::job::{self, Spec};
 use executors::wasm::specification::METERING_VERSION;
 use thiserror::Error;
-use types::{Decode, Duration, Lease, LeaseId, LeaseState, PublicKey, Time};
+use types::{Address, Decode, Duration, Lease, LeaseId, LeaseState, PublicKey, Time};
 
 /// Leases that one plan looks up.
 pub(crate) const LOOKS_MAX: usize = 16;
@@ -35,6 +35,14 @@ pub(crate) struct Listing {
     pub(crate) leases: BTreeMap<LeaseId, LeaseView>,
     /// Whether all leases of the provider that are not closed are among them.
     pub(crate) complete: bool,
+}
+
+impl Listing {
+    /// Leaves out the leases that others provide: the account may be their tenant.
+    pub(crate) fn of(mut self, provider: Address) -> Self {
+        self.leases.retain(|_, view| view.lease.provider == provider);
+        self
+    }
 }
 
 /// What became of a lease here.
@@ -72,6 +80,8 @@ pub(crate) struct LocalLease {
 /// What the agent does and does not do.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
+    /// The account that earns.
+    pub(crate) provider: Address,
     /// The key that it signs with.
     pub(crate) node_key: PublicKey,
     /// Leases that it serves at a time.
@@ -184,11 +194,13 @@ fn known_step(now: Time, lease: &Lease, known: &LocalLease, policy: &Policy) -> 
         // Closed by its receipt, whose answer is on its way.
         (Stage::Delivering, LeaseState::Closed { .. }) if lease.receipts > 0 => None,
         (Stage::Serving | Stage::Delivering, LeaseState::Closed { .. }) => Some(Step::Stop(id)),
+        // Room that it took for nothing would be free to take.
+        (_, LeaseState::Closed { .. }) if lease.receipts == 0 => Some(Step::Forget(id)),
         (Stage::Finished | Stage::Delivered, LeaseState::Closed { at, .. }) => {
             let paid = lease.release.unwrap_or(at).max(at);
             if paid.after(policy.keep_after) < now {
                 Some(Step::Forget(id))
-            } else if lease.receipts > 0 && known.kept.after(policy.keep_interval) <= now {
+            } else if known.kept.after(policy.keep_interval) <= now {
                 Some(Step::Keep(id))
             } else {
                 None

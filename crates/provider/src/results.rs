@@ -12,6 +12,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use thiserror::Error;
 use types::{ContentHash, LeaseId};
 
 use crate::{disk, journal::Record};
@@ -47,6 +48,17 @@ struct Held {
     contents: Vec<ContentHash>,
     turn: u64,
     is_spare: bool,
+}
+
+/// Why there is no room for a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum NoRoom {
+    /// Results that must stay have taken it.
+    #[error("results that are not handed over yet take up the room for its result")]
+    Taken,
+    /// The disk would not have it without these either.
+    #[error("the disk has no room for its result")]
+    Disk,
 }
 
 /// Room for one result, until this is dropped.
@@ -95,13 +107,21 @@ impl Results {
         Ok(results)
     }
 
-    /// Reserves room for a result of at most so many bytes. Nothing if there is none.
-    pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Room> {
+    /// Reserves room for a result of at most so many bytes.
+    ///
+    /// # Errors
+    /// [`NoRoom`], though what may go went.
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Result<Room, NoRoom> {
         let mut free = disk::free_bytes(&self.directory).unwrap_or(u64::MAX);
         let mut state = self.state();
         while !fits(&state, bytes, self.bytes_max, free) {
             let spare = state.leases.iter().filter(|(_, held)| held.is_spare);
-            let oldest = spare.min_by_key(|(_, held)| held.turn).map(|(lease, _)| *lease)?;
+            let oldest = spare.min_by_key(|(_, held)| held.turn).map(|(lease, _)| *lease);
+            let Some(oldest) = oldest else {
+                let free = free.saturating_add(state.bytes);
+                let would_fit = fits(&State::default(), bytes, self.bytes_max, free);
+                return Err(if would_fit { NoRoom::Taken } else { NoRoom::Disk });
+            };
             tracing::info!(lease = %oldest, "its result goes to make room");
             let before = state.bytes;
             self.let_go(&mut state, oldest);
@@ -109,7 +129,23 @@ impl Results {
         }
         state.reserved = state.reserved.saturating_add(bytes);
         drop(state);
-        Some(Room { results: Arc::clone(self), bytes })
+        Ok(Room { results: Arc::clone(self), bytes })
+    }
+
+    /// Reserves what a result takes beyond its `room`.
+    ///
+    /// # Errors
+    /// [`NoRoom`].
+    pub(crate) fn reserve_beyond(
+        self: &Arc<Self>,
+        room: &Room,
+        contents: &BTreeMap<ContentHash, Vec<u8>>,
+    ) -> Result<Option<Room>, NoRoom> {
+        let taken = contents.values().map(|bytes| disk::taken(length(bytes)));
+        match taken.fold(0, u64::saturating_add).saturating_sub(room.bytes) {
+            0 => Ok(None),
+            beyond => self.reserve(beyond).map(Some),
+        }
     }
 
     /// Keeps the result of a lease, on disk when this returns.
@@ -121,7 +157,6 @@ impl Results {
         lease: LeaseId,
         contents: &BTreeMap<ContentHash, Vec<u8>>,
     ) -> io::Result<()> {
-        let length = |bytes: &Vec<u8>| u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         {
             let mut state = self.state();
             self.let_go(&mut state, lease);
@@ -193,6 +228,10 @@ impl Results {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 /// Returns whether so many bytes more have room.
@@ -277,24 +316,38 @@ mod tests {
         let open = Results::open(directory.path().join("results"), 4 * BLOCK_BYTES, &[]);
         let results = Arc::new(open.unwrap());
         let all = results.reserve(4 * BLOCK_BYTES).unwrap();
-        assert!(results.reserve(1).is_none());
+        assert_eq!(results.reserve(1).unwrap_err(), NoRoom::Taken);
+        assert_eq!(results.reserve(4 * BLOCK_BYTES + 1).unwrap_err(), NoRoom::Disk);
         drop(all);
         for (number, bytes) in [(1, b"1"), (2, b"2"), (3, b"3")] {
             results.keep(lease(number), &result(&[bytes, b"common"])).unwrap();
         }
         // Three of their own and the common one: nothing of it was handed over.
-        assert!(results.reserve(1).is_none());
+        assert!(results.reserve(1).is_err());
         results.spare(lease(2));
         results.spare(lease(1));
         let room = results.reserve(1).unwrap();
         let has = |bytes: &[u8]| results.get(&ContentHash::of(bytes)).is_some();
         assert!(!has(b"1") && has(b"2") && has(b"3") && has(b"common"));
-        assert!(results.reserve(BLOCK_BYTES).is_some() && !has(b"2"));
-        assert!(results.reserve(3 * BLOCK_BYTES).is_none() && has(b"3") && has(b"common"));
+        assert!(results.reserve(BLOCK_BYTES).is_ok() && !has(b"2"));
+        assert!(results.reserve(3 * BLOCK_BYTES).is_err() && has(b"3") && has(b"common"));
         drop(room);
         results.forget(lease(3));
         assert_eq!(files(&results), 0);
-        assert!(results.reserve(4 * BLOCK_BYTES).is_some());
+        assert!(results.reserve(4 * BLOCK_BYTES).is_ok());
+    }
+
+    #[test]
+    fn what_is_larger_than_its_room_needs_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = Results::open(directory.path().join("results"), 3 * BLOCK_BYTES, &[]);
+        let results = Arc::new(open.unwrap());
+        let room = results.reserve(BLOCK_BYTES).unwrap();
+        assert!(results.reserve_beyond(&room, &result(&[b"1"])).unwrap().is_none());
+        let more = results.reserve_beyond(&room, &result(&[b"1", b"2"])).unwrap();
+        assert_eq!(more.as_ref().map(|more| more.bytes), Some(BLOCK_BYTES));
+        let beyond = results.reserve_beyond(&room, &result(&[b"1", b"2", b"3"]));
+        assert_eq!(beyond.unwrap_err(), NoRoom::Taken);
     }
 
     #[test]

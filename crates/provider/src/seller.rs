@@ -3,7 +3,8 @@
 //! A lease is started once what its job reads is here, or on its way: one that names what nobody
 //! has is not started, so that it is over with its window and costs nobody a slot for longer.
 //! Where the ledger would take the offers down for one more of these, it is started, and the
-//! tenant given notice.
+//! tenant given notice. So it is with one for whose result there is no room as long as results of
+//! others wait to be handed over.
 //!
 //! The job begins to run while `Start` is on its way; the receipt is signed when both are done.
 //! Then the result goes to disk, then to the node, and only then is the receipt handed in: what
@@ -42,7 +43,7 @@ use crate::{
     journal::{Ending, Journal, Record},
     market::{Market, MarketError},
     plan,
-    results::{Results, Room},
+    results::{NoRoom, Results, Room},
     runner::Runner,
     store::{Pins, Store},
 };
@@ -153,13 +154,20 @@ impl<M: Market, R: Runner> Seller<M, R> {
             return self.give_up(&view.lease, "its specification cannot be read".to_owned()).await;
         };
         let until = patience(&view.lease);
-        let Some(room) = self.room(&spec, until).await else {
-            return self.give_up(&view.lease, "there is no room for its result".to_owned()).await;
+        let room = match self.room(&spec, until).await {
+            Ok(room) => room,
+            Err(lack @ NoRoom::Taken) => {
+                return self.turn_down(&view.lease, lack.to_string()).await;
+            }
+            Err(lack @ NoRoom::Disk) => return self.give_up(&view.lease, lack.to_string()).await,
         };
         let gather = Gather::new(&self.market, &self.store, &view.lease, until);
         let mut fetch = pin!(gather.fetch(&spec, self.input_bytes_max));
         let fetched = match self.fetched_before_start(&view.lease, &gather, fetch.as_mut()).await {
-            Some(Err(error)) => return self.turn_down(&view.lease, error).await,
+            Some(Err(error @ GatherError::Disk(_))) => {
+                return self.give_up(&view.lease, error.to_string()).await;
+            }
+            Some(Err(error)) => return self.turn_down(&view.lease, error.to_string()).await,
             Some(Ok(pins)) => Some(pins),
             None => None,
         };
@@ -175,7 +183,12 @@ impl<M: Market, R: Runner> Seller<M, R> {
                 let record = self.sign(&view.lease, started, &finished);
                 let guest_us = u64::try_from(finished.guest.as_micros()).unwrap_or(u64::MAX);
                 tracing::debug!(lease = %id, guest_us, "receipt signed");
-                self.persist(record, Some(finished)).await
+                // Inputs that became results are not counted before.
+                let more = self.results.reserve_beyond(&room, &finished.contents);
+                match more.map_err(io::Error::other) {
+                    Ok(_more) => self.persist(record, Some(finished)).await,
+                    Err(error) => Err(error),
+                }
             }
             Err(Failure::Over) => return End::Over,
             Err(Failure::GiveUp(why)) => return self.give_up(&view.lease, why).await,
@@ -299,11 +312,11 @@ impl<M: Market, R: Runner> Seller<M, R> {
     }
 
     /// Reserves room for the result of a job, as soon as there is any.
-    async fn room(&self, spec: &Spec, until: tokio::time::Instant) -> Option<Room> {
+    async fn room(&self, spec: &Spec, until: tokio::time::Instant) -> Result<Room, NoRoom> {
         let mut backoff = Backoff::new();
         loop {
             let room = self.results.reserve(result_bytes(spec.limits.output_bytes));
-            if room.is_some() || tokio::time::Instant::now() >= until {
+            if room.is_ok() || tokio::time::Instant::now() >= until {
                 return room;
             }
             tracing::debug!("no room for another result");
@@ -333,17 +346,15 @@ impl<M: Market, R: Runner> Seller<M, R> {
         }
     }
 
-    /// Gives up a lease that waits for its start and lacks what it needs.
-    async fn turn_down(&self, lease: &Lease, error: GatherError) -> End {
-        // What this machine is to blame for costs it the start.
-        let is_own_fault = matches!(error, GatherError::Disk(_));
-        if !is_own_fault
-            && !self.may_leave(lease).await
+    /// Gives up a lease that waits for its start and lacks what it needs, for which this machine
+    /// is not to blame: what it is to blame for costs it the start.
+    async fn turn_down(&self, lease: &Lease, why: String) -> End {
+        if !self.may_leave(lease).await
             && let Err(Failure::Over) = self.start(lease).await
         {
             return End::Over;
         }
-        self.give_up(lease, error.to_string()).await
+        self.give_up(lease, why).await
     }
 
     /// Returns whether the offers stand though a lease is not started, and counts it.

@@ -1,10 +1,15 @@
 //! Prepared modules by content: made once, however many ask at the same time, and bounded.
+//!
+//! What a job is told is a function of its module and its limits, never of the jobs before it. A
+//! fresh machine charges a module function by function and stops where the fuel ends, or where it
+//! finds a fault. So of every answer, a refusal like a module, the fuel is kept that was paid until
+//! it stood, and it is for those who have as much; all others are out of fuel.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::engine::PrepareError;
-use super::instrument::{Instrumented, ModuleError, ModuleLimits, instrument};
+use super::instrument::{Instrumented, ModuleError, ModuleLimits, Refusal, instrument};
 use super::specification::METERING_VERSION;
 
 /// How much a cache may hold.
@@ -34,7 +39,24 @@ struct Key {
 }
 
 /// The place of one module; whoever locks it first prepares it, the others wait.
-type Slot<M> = Arc<Mutex<Option<Result<Arc<M>, PrepareError>>>>;
+type Slot<M> = Arc<Mutex<Option<Answer<M>>>>;
+
+/// What became of a module, for whoever can pay for that.
+#[derive(Debug)]
+struct Answer<M> {
+    compile_fuel: u64,
+    result: Result<Arc<M>, PrepareError>,
+}
+
+impl<M> Answer<M> {
+    /// Returns what a job is told that has so much fuel.
+    fn to(&self, fuel: u64) -> Result<Arc<M>, PrepareError> {
+        if self.compile_fuel > fuel {
+            return Err(ModuleError::OutOfFuel.into());
+        }
+        self.result.clone()
+    }
+}
 
 struct Entry<M> {
     slot: Slot<M>,
@@ -48,7 +70,7 @@ struct Entry<M> {
 enum Kept {
     /// It holds a module of so many bytes.
     Module(usize),
-    /// It holds the refusal of one, which is the same for all who ask.
+    /// It holds the refusal of one.
     Refusal,
     Nothing,
 }
@@ -107,20 +129,24 @@ impl<M> Cache<M> {
         let slot = self.slot(key);
         let mut place = lock(&slot);
         if let Some(known) = place.as_ref() {
-            return known.clone();
+            return known.to(limits.fuel);
         }
-        let made = instrument(module, limits).map_err(PrepareError::from).and_then(|bytes| {
-            let (module, size) = prepare(&bytes)?;
-            Ok((Arc::new(module), size))
-        });
+        let (compile_fuel, made) = match instrument(module, limits) {
+            Ok(instrumented) => (instrumented.compile_fuel, prepare(&instrumented)),
+            Err(Refusal { error, compile_fuel }) => (compile_fuel, Err(error.into())),
+        };
         let (result, kept) = match made {
-            Ok((module, size)) => (Ok(module), Kept::Module(size)),
-            // Whoever asks next may have more.
-            Err(error @ PrepareError::Module(ModuleError::OutOfFuel)) => return Err(error),
+            Ok((module, size)) => (Ok(Arc::new(module)), Kept::Module(size)),
+            Err(error @ PrepareError::Module(ModuleError::OutOfFuel)) => {
+                // Whoever asks next may have more, and finds the place empty.
+                drop(place);
+                self.settle(key, &slot, Kept::Nothing);
+                return Err(error);
+            }
             Err(error @ PrepareError::Module(_)) => (Err(error), Kept::Refusal),
             Err(error @ PrepareError::Abort(_)) => (Err(error), Kept::Nothing),
         };
-        *place = Some(result.clone());
+        *place = Some(Answer { compile_fuel, result: result.clone() });
         drop(place);
         self.settle(key, &slot, kept);
         result
@@ -264,7 +290,10 @@ mod tests {
         let poor = ModuleLimits { fuel: cost - 1, ..LIMITS };
         let made = cache.get(&module(0), &poor, |_| panic!("it was prepared"));
         assert_eq!(made, Err(PrepareError::Module(ModuleError::OutOfFuel)));
+        assert_eq!(cache.len(), 0, "it takes no place");
         let enough = ModuleLimits { fuel: cost, ..LIMITS };
         assert_eq!(*cache.get(&module(0), &enough, |_| Ok((7, 1))).unwrap(), 7);
+        let known = cache.get(&module(0), &poor, |_| panic!("it was prepared"));
+        assert_eq!(known, Err(PrepareError::Module(ModuleError::OutOfFuel)));
     }
 }

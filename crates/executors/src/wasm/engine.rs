@@ -107,11 +107,11 @@ pub trait Engine: Send + Sync {
     /// A module made ready for this engine.
     type Module: Send + Sync;
 
-    /// Instruments and prepares `module`, or finds it in the cache.
+    /// Instruments and prepares `module`, or finds it in the cache, which shows in the time only.
     ///
     /// # Errors
-    /// [`PrepareError::Module`] if it is no valid program, [`PrepareError::Abort`] if this
-    /// machine cannot prepare it.
+    /// [`PrepareError::Module`] if it is no valid program or costs more than the fuel of `limits`,
+    /// [`PrepareError::Abort`] if this machine cannot prepare it.
     fn prepare(
         &self,
         module: &[u8],

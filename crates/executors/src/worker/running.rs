@@ -9,12 +9,11 @@ use blake3::Hasher;
 use classes::job::Usage;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::AbortHandle;
-use types::manifest::{ENTRIES_MAX, MANIFEST_BYTES_MAX};
 use types::{ContentHash, Decode, Hash, Manifest, Receipt};
 
 use super::parent::{JobError, Request};
 use super::protocol::CHUNK_BYTES_MAX;
-use crate::job::{Outcome, STREAM_BYTES_MAX};
+use crate::job::{Outcome, largest_result};
 
 /// A job's checked result.
 #[derive(Debug, Clone)]
@@ -70,6 +69,7 @@ pub(super) struct Running {
     partial: Option<Partial>,
     outputs: BTreeMap<ContentHash, Vec<u8>>,
     bytes_left: u64,
+    contents_left: u64,
     fuel_max: u64,
     pub(super) done: oneshot::Sender<Result<Finished, JobError>>,
     /// Held until the worker has ended the job, wanted or not.
@@ -109,9 +109,11 @@ impl Running {
         done: oneshot::Sender<Result<Finished, JobError>>,
     ) -> Self {
         let limits = &request.spec.limits;
-        let streams = limits.output_bytes.min(STREAM_BYTES_MAX).saturating_mul(2);
-        let bytes_left =
-            limits.output_bytes.saturating_add(streams).saturating_add(MANIFEST_BYTES_MAX as u64);
+        let most = largest_result(limits.output_bytes);
+        // A program may move its inputs to its outputs, which takes nothing of what it may write.
+        let inputs = request.contents.values();
+        let inputs = inputs.map(|bytes| u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        let bytes_left = inputs.fold(most.bytes, u64::saturating_add);
         Self {
             contents: Arc::clone(&request.contents),
             is_sending: false,
@@ -120,6 +122,7 @@ impl Running {
             partial: None,
             outputs: BTreeMap::new(),
             bytes_left,
+            contents_left: most.contents,
             fuel_max: limits.fuel,
             done,
             _slot: slot,
@@ -182,10 +185,6 @@ impl Running {
         if partial.hash != hash || self.outputs.contains_key(&hash) {
             return Err("it sent parts out of order");
         }
-        // Its entries, and its own encoding.
-        if self.outputs.len() > ENTRIES_MAX {
-            return Err("it sent more than a manifest can name");
-        }
         partial.hasher.update(chunk);
         partial.bytes.extend_from_slice(chunk);
         if !last {
@@ -195,6 +194,8 @@ impl Running {
         if partial.hasher.finalize() != *hash.as_bytes() {
             return Err("it sent content under another's name");
         }
+        self.contents_left =
+            self.contents_left.checked_sub(1).ok_or("it sent more than a manifest can name")?;
         self.outputs.insert(hash, partial.bytes);
         Ok(())
     }

@@ -18,7 +18,7 @@ static COMPILER: LazyLock<Compiler> =
 static INTERPRETER: LazyLock<Interpreter> =
     LazyLock::new(|| Interpreter::new(CacheLimits::default()).unwrap());
 
-fn run_on<E: Engine>(engine: &E, work: &Work) -> Outcome {
+pub(crate) fn run_on<E: Engine>(engine: &E, work: &Work) -> Outcome {
     let get = |hash| work.contents.get(&hash).cloned().ok_or(hash);
     match job::gather(work.spec.clone(), CREATED, get).unwrap() {
         Ok(job) => {

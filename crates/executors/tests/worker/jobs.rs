@@ -9,6 +9,7 @@ use executors::wasm::GuestStack;
 use executors::wasm::compiler::{Compiler, CompilerOptions};
 use executors::worker::{JobError, Settings, Worker};
 use tokio::task::JoinSet;
+use types::manifest::MANIFEST_BYTES_MAX;
 
 use crate::work::{self, Work, content_of};
 use crate::{Test, endless, on_runtime, own_path, request, run, settings, trivial, worker};
@@ -22,6 +23,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("the_wall_clock_ends_one_job_and_no_other", wall_clock),
     ("a_job_that_nobody_waits_for_gives_its_slot_back", cancelled),
     ("equal_outputs_have_one_content", equal_outputs),
+    ("an_input_that_becomes_a_result_is_within_the_limits", moved_input),
+    ("a_result_is_no_larger_than_is_said_of_it", largest),
     ("a_program_that_cannot_begin_is_a_result", unrunnable),
     ("traps_and_growth_work_behind_the_filter", traps),
     ("many_programs_are_kept_at_a_time", many_programs),
@@ -177,6 +180,57 @@ async fn futures_poll(future: &mut (impl Future + Unpin)) -> bool {
         std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(context).is_pending())
     })
     .await
+}
+
+fn moved_input() {
+    let large = vec![7; 80 << 20];
+    let mut work = Work::of_text(
+        "(module
+           (import \"wasi_snapshot_preview1\" \"path_rename\"
+             (func $rename (param i32 i32 i32 i32 i32 i32) (result i32)))
+           (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32)))
+           (memory (export \"memory\") 1)
+           (data (i32.const 0) \"large\")
+           (func (export \"_start\")
+             (call $exit (call $rename (i32.const 3) (i32.const 0) (i32.const 5)
+                                       (i32.const 5) (i32.const 0) (i32.const 5)))))",
+    )
+    .input(&[("large", &large)]);
+    work.spec.limits.output_bytes = 0;
+    let finished = on_runtime(async { run(&worker().await, &work).await.unwrap() });
+    assert_eq!(finished.usage.exit, Exit::Code(0));
+    assert!(content_of(&finished.manifest, &finished.contents, "out/large") == large);
+}
+
+fn largest() {
+    // Fills standard output and error, and a file.
+    let mut work = Work::of_text(
+        "(module
+           (import \"wasi_snapshot_preview1\" \"fd_write\"
+             (func $write (param i32 i32 i32 i32) (result i32)))
+           (import \"wasi_snapshot_preview1\" \"path_open\"
+             (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+           (memory (export \"memory\") 2)
+           (data (i32.const 0) \"file\\00\\00\\00\\00\\00\\00\\01\\00\\00\\80\\00\\00\")
+           (func $fill (param $to i32) (param $with i32)
+             (memory.fill (i32.const 65536) (local.get $with) (i32.const 32768))
+             (loop $l (br_if $l (i32.eqz
+               (call $write (local.get $to) (i32.const 8) (i32.const 1) (i32.const 16))))))
+           (func (export \"_start\")
+             (drop (call $open (i32.const 5) (i32.const 0) (i32.const 0) (i32.const 4)
+                     (i32.const 1) (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 20)))
+             (call $fill (i32.const 1) (i32.const 1))
+             (call $fill (i32.const 2) (i32.const 2))
+             (call $fill (i32.load (i32.const 20)) (i32.const 3))))",
+    );
+    work.spec.limits.output_bytes = 20 << 20;
+    let finished = on_runtime(async { run(&worker().await, &work).await.unwrap() });
+    let length = |path| content_of(&finished.manifest, &finished.contents, path).len();
+    assert_eq!(["stdout", "stderr", "out/file"].map(length), [16 << 20, 16 << 20, 20 << 20]);
+    let bytes: usize = finished.contents.values().map(Vec::len).sum();
+    let most = job::largest_result(20 << 20);
+    assert!(bytes as u64 <= most.bytes && finished.contents.len() as u64 <= most.contents);
+    assert!(most.bytes - (bytes as u64) < MANIFEST_BYTES_MAX as u64);
 }
 
 fn equal_outputs() {

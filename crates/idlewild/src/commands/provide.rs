@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME")]
     region: Option<String>,
 
-    /// The most memory of one job [default: three quarters of the machine's over all slots]
+    /// The most memory of one job [default: by the machine's memory and its slots]
     #[arg(long, value_name = "SIZE", value_parser = parse::size)]
     memory: Option<u64>,
 

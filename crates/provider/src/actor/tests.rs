@@ -1,6 +1,7 @@
 //! The agent against a network of a few lines, whose calls fail or hang as a test says.
 
 mod inputs;
+mod room;
 
 use std::{
     collections::BTreeSet,
@@ -40,6 +41,8 @@ struct World {
     /// What was asked for, and up to which length.
     fetches: Vec<(ContentHash, u64)>,
     no_starts_left: u32,
+    /// Whether it takes no content.
+    is_full: bool,
     /// The call that never returns, and with it none after.
     hang_at: Option<u64>,
     /// Where it comes from which calls fail, one in three; none does without.
@@ -183,8 +186,11 @@ impl Market for FakeMarket {
     async fn list(&self) -> Result<(Listing, Vec<OfferView>), MarketError> {
         self.call().await?;
         let world = self.world();
-        let open = |view: &LeaseView| !matches!(view.lease.state, LeaseState::Closed { .. });
-        let leases = world.leases.iter().filter(|(_, view)| open(view));
+        let is_own_and_open = |view: &LeaseView| {
+            view.lease.provider == key().address()
+                && !matches!(view.lease.state, LeaseState::Closed { .. })
+        };
+        let leases = world.leases.iter().filter(|(_, view)| is_own_and_open(view));
         let leases = leases.map(|(id, view)| (*id, view.clone())).collect();
         Ok((Listing { leases, complete: true }, world.offers.clone()))
     }
@@ -239,11 +245,22 @@ impl Market for FakeMarket {
 
     async fn store(&self, content: Arc<[u8]>) -> Result<(), MarketError> {
         self.call().await?;
-        self.world().contents.insert(ContentHash::of(&content));
+        let mut world = self.world();
+        if world.is_full {
+            return Err(MarketError::Refused { reject: None, text: "full".to_owned() });
+        }
+        world.contents.insert(ContentHash::of(&content));
         Ok(())
     }
 
     async fn hints(&self, hints: mpsc::Sender<Hint>) {
+        // The events of an account are those of what it rents, too, which no listing has.
+        let is_rented = |view: &&LeaseView| view.lease.provider != key().address();
+        let rented: Vec<_> =
+            self.world().leases.values().filter(is_rented).map(|view| view.lease.id).collect();
+        for lease in rented {
+            let _ = hints.send(Hint::Opened(lease)).await;
+        }
         hints.closed().await;
     }
 }
@@ -344,6 +361,7 @@ fn pending_of(number: u8, tenant: u8, spec: &Spec) -> LeaseView {
 
 fn policy(slots: usize) -> Policy {
     Policy {
+        provider: key().address(),
         node_key: key().public(),
         slots,
         accepting: true,
@@ -382,7 +400,7 @@ struct Running {
 }
 
 fn start(data: &Path, market: &FakeMarket, runner: &FakeRunner) -> Running {
-    start_with_room(data, market, runner, 4 << 20)
+    start_with_room(data, market, runner, 1 << 30)
 }
 
 fn start_with_room(
@@ -438,6 +456,14 @@ fn market(leases: u8) -> FakeMarket {
     market
 }
 
+fn add(market: &FakeMarket, view: LeaseView) {
+    market.world().leases.insert(view.lease.id, view);
+}
+
+fn is_pending(state: &LeaseState) -> bool {
+    matches!(state, LeaseState::Pending { .. })
+}
+
 #[tokio::test(start_paused = true)]
 async fn leases_are_served_within_the_slots_and_paid_once() {
     let data = tempfile::tempdir().unwrap();
@@ -448,6 +474,26 @@ async fn leases_are_served_within_the_slots_and_paid_once() {
     assert_eq!(market.world().receipts.len(), 5);
     assert_eq!(*runner.runs.lock().unwrap(), 5);
     assert_eq!(running.status.borrow().kept, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_that_this_account_has_as_a_tenant_are_none_of_its_own() {
+    let data = tempfile::tempdir().unwrap();
+    let (market, runner) = (market(2), FakeRunner::default());
+    let elsewhere = SecretKey::from_bytes([9; 32]);
+    for (number, state) in [(3, None), (4, Some(LeaseState::Active { since: api::now() }))] {
+        let mut rented = pending_of(number, 1, &spec());
+        rented.lease.provider = elsewhere.address();
+        rented.lease.node_key = elsewhere.public();
+        rented.lease.state = state.unwrap_or(rented.lease.state);
+        add(&market, rented);
+    }
+    let mut running = start(data.path(), &market, &runner);
+    running.status.wait_for(|status| status.done == 2).await.unwrap();
+    let calls = market.world().calls;
+    market.until(|world| world.calls > calls + 20).await;
+    assert_eq!((running.status.borrow().failed, market.world().notices), (0, 0));
+    assert_eq!(*runner.runs.lock().unwrap(), 2);
 }
 
 #[tokio::test(start_paused = true)]

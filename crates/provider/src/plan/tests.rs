@@ -3,8 +3,8 @@
 use classes::job::Limits;
 use proptest::prelude::*;
 use types::{
-    Address, Amount, AuditTerms, Blob, CloseReason, Constraint, ContentHash, Encode, Hash, List,
-    OfferId, Order, OrderId, OrderTerms, Rate, SecretKey, Settlement, Units,
+    Amount, AuditTerms, Blob, CloseReason, Constraint, ContentHash, Encode, Hash, List, OfferId,
+    Order, OrderId, OrderTerms, Rate, SecretKey, Settlement, Units,
 };
 
 use super::*;
@@ -22,6 +22,7 @@ fn node_key() -> PublicKey {
 
 fn policy() -> Policy {
     Policy {
+        provider: SecretKey::from_bytes([2; 32]).address(),
         node_key: node_key(),
         slots: 2,
         accepting: true,
@@ -164,11 +165,14 @@ fn a_delivery_is_stopped_only_if_the_lease_closed_without_a_receipt() {
 }
 
 #[test]
-fn a_result_that_nobody_pays_for_is_not_seen_to() {
+fn a_result_that_nobody_pays_for_is_forgotten_at_once() {
     let mut closed = view(1, CLOSED);
     closed.lease.receipts = 0;
-    let local = BTreeMap::from([(id(1), known(Stage::Finished))]);
-    assert_eq!(plan(NOW, &listing([closed]), &local, &policy()), []);
+    for stage in [Stage::Finished, Stage::Delivered] {
+        let local = BTreeMap::from([(id(1), known(stage))]);
+        let steps = plan(NOW, &listing([closed.clone()]), &local, &policy());
+        assert_eq!(steps, [Step::Forget(id(1))]);
+    }
 }
 
 #[test]

@@ -67,6 +67,16 @@ pub enum ModuleError {
     MissingExport(&'static str),
 }
 
+/// A module that is refused, and how far it came.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{error}")]
+pub struct Refusal {
+    /// Why.
+    pub error: ModuleError,
+    /// The fuel that was paid before that was found: a job with less is out of fuel instead.
+    pub compile_fuel: u64,
+}
+
 impl ModuleError {
     pub(crate) fn check(
         what: &'static str,

@@ -12,7 +12,7 @@ mod features;
 mod floats;
 mod sections;
 
-pub use error::ModuleError;
+pub use error::{ModuleError, Refusal};
 use wasmparser::{Encoding, Parser, Payload, ValidPayload, Validator};
 
 pub(super) use features::FEATURES;
@@ -59,8 +59,25 @@ pub struct Instrumented {
 /// Checks `module` and returns its instrumented form.
 ///
 /// # Errors
-/// [`ModuleError`] if the bytes are no valid program within the limits.
-pub fn instrument(module: &[u8], limits: &ModuleLimits) -> Result<Instrumented, ModuleError> {
+/// [`Refusal`] if the bytes are no valid program within the limits.
+pub fn instrument(module: &[u8], limits: &ModuleLimits) -> Result<Instrumented, Refusal> {
+    check_form(module).map_err(|error| Refusal { error, compile_fuel: 0 })?;
+    let mut sections = Sections::new(limits);
+    let rewritten = rewrite(module, &mut sections);
+    let compile_fuel = sections.compile_fuel();
+    let finished = match rewritten {
+        Ok(()) => sections.finish(),
+        Err(Failure::Module(error)) => Err(error),
+        Err(Failure::Format(error)) => Err(features::diagnose(module, &error)),
+    };
+    match finished {
+        Ok(module) => Ok(Instrumented { module, compile_fuel }),
+        Err(error) => Err(Refusal { error, compile_fuel }),
+    }
+}
+
+/// Checks what shows without reading a module.
+fn check_form(module: &[u8]) -> Result<(), ModuleError> {
     ModuleError::check("bytes of the module", module.len(), bounds::MODULE_BYTES_MAX)?;
     if Parser::is_component(module) {
         return Err(ModuleError::Component);
@@ -68,12 +85,7 @@ pub fn instrument(module: &[u8], limits: &ModuleLimits) -> Result<Instrumented, 
     if !module.starts_with(b"\0asm") {
         return Err(ModuleError::NotWasm);
     }
-    let mut sections = Sections::new(limits);
-    match rewrite(module, &mut sections) {
-        Ok(()) => sections.finish(),
-        Err(Failure::Module(error)) => Err(error),
-        Err(Failure::Format(error)) => Err(features::diagnose(module, &error)),
-    }
+    Ok(())
 }
 
 fn rewrite(module: &[u8], sections: &mut Sections) -> Result<(), Failure> {

@@ -20,8 +20,7 @@ use super::analysis::plan;
 use super::emit::{Metering, Signature, emit, hints};
 use super::error::{Failure, ModuleError};
 use super::{
-    DEPTH, FUEL, GLOBAL, Instrumented, MEMORY, ModuleLimits, REFILL_MODULE, REFILL_NAME, RESERVED,
-    START,
+    DEPTH, FUEL, GLOBAL, MEMORY, ModuleLimits, REFILL_MODULE, REFILL_NAME, RESERVED, START,
 };
 use crate::wasi::HOST_FUNCTIONS;
 use crate::wasm::engine::ValType as HostType;
@@ -40,7 +39,7 @@ pub(super) struct Sections {
     /// The type indices of the block types that wrap bodies with several results.
     wrappers: BTreeMap<u32, u32>,
     start_fuel: u64,
-    /// What the functions so far cost to make ready, and what the job can pay.
+    /// What was paid for the functions so far, and what the job can pay.
     compile_fuel: u64,
     fuel_max: u64,
     /// The pages of the memory and the elements of each table at the start.
@@ -239,12 +238,13 @@ impl Sections {
         let ty = self.functions_of_type.get(self.next_body).copied().unwrap_or(0);
         self.next_body += 1;
         let plan = plan(function, body, imports, &mut self.allocations)?;
-        self.compile_fuel = self.compile_fuel.saturating_add(plan.compile_fuel);
+        let compile_fuel = self.compile_fuel.saturating_add(plan.compile_fuel);
         let most = bounds::MODULE_COMPILE_FUEL_MAX;
-        ModuleError::check("fuel to compile the module", self.compile_fuel, most)?;
-        if self.compile_fuel > self.fuel_max {
+        ModuleError::check("fuel to compile the module", compile_fuel, most)?;
+        if compile_fuel > self.fuel_max {
             return Err(ModuleError::OutOfFuel.into());
         }
+        self.compile_fuel = compile_fuel;
         self.refers |= plan.refers;
         let signature = self.signature(ty)?;
         let metering = self.metering();
@@ -259,8 +259,13 @@ impl Sections {
         Ok(())
     }
 
+    /// Returns what was paid for the functions so far.
+    pub(super) const fn compile_fuel(&self) -> u64 {
+        self.compile_fuel
+    }
+
     /// Returns the instrumented module.
-    pub(super) fn finish(mut self) -> Result<Instrumented, ModuleError> {
+    pub(super) fn finish(mut self) -> Result<Vec<u8>, ModuleError> {
         if !self.has_start {
             return Err(ModuleError::MissingExport("_start"));
         }
@@ -284,8 +289,7 @@ impl Sections {
         for index in &self.globals_mutable {
             self.exports.export(&format!("{GLOBAL}{index}"), ExportKind::Global, *index);
         }
-        let compile_fuel = self.compile_fuel;
-        Ok(Instrumented { module: self.encode(), compile_fuel })
+        Ok(self.encode())
     }
 
     fn encode(self) -> Vec<u8> {

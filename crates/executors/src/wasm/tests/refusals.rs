@@ -1,8 +1,12 @@
 //! What is not a program, and what is said of it.
 
 use super::{LIMITS, module};
-use crate::wasm::instrument::{ModuleError, instrument};
+use crate::wasm::instrument::{self, Instrumented, ModuleError, ModuleLimits};
 use crate::wasm::specification::bounds;
+
+fn instrument(module: &[u8], limits: &ModuleLimits) -> Result<Instrumented, ModuleError> {
+    instrument::instrument(module, limits).map_err(|refusal| refusal.error)
+}
 
 fn refused(text: &str) -> ModuleError {
     instrument(&wat::parse_str(text).unwrap(), &LIMITS).unwrap_err()

@@ -4,14 +4,6 @@ use types::manifest::{Entry, EntryKind, RelativePath};
 
 use super::*;
 
-fn add(market: &FakeMarket, view: LeaseView) {
-    market.world().leases.insert(view.lease.id, view);
-}
-
-fn is_pending(state: &LeaseState) -> bool {
-    matches!(state, LeaseState::Pending { .. })
-}
-
 /// Returns how often content was asked for.
 fn fetched(market: &FakeMarket, hash: ContentHash) -> usize {
     market.world().fetches.iter().filter(|(asked, _)| *asked == hash).count()
@@ -128,14 +120,4 @@ async fn a_lease_is_started_while_its_inputs_are_on_their_way() {
     assert_eq!(*runner.runs.lock().unwrap(), 0);
     transfers.notify_one();
     running.status.wait_for(|status| status.done == 1).await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_has_no_room_for_its_result_is_not_started() {
-    let data = tempfile::tempdir().unwrap();
-    let (market, runner) = (market(1), FakeRunner::default());
-    let mut full = start_with_room(data.path(), &market, &runner, 1 << 20);
-    full.status.wait_for(|status| status.failed == 1).await.unwrap();
-    assert_eq!(market.world().states(is_pending), 1);
-    assert_eq!((*runner.runs.lock().unwrap(), market.world().notices), (0, 0));
 }
