@@ -167,12 +167,13 @@ impl Agent {
         let provider = Setup { client: &client, network: &network, config: &config }
             .register(&keys, &parameters)
             .await?;
-        let store =
-            Store::open(directory.join("inputs"), mib(config.cache_mib)).map_err(on_data)?;
+        let results_bytes = config.results_bytes(share);
+        let (inputs, free_min) =
+            (directory.join("inputs"), disk::FREE_BYTES_MIN.saturating_add(results_bytes));
+        let store = Store::open(inputs, mib(config.cache_mib), free_min).map_err(on_data)?;
         let (journal, records) = Journal::open(directory.join("journal")).map_err(on_data)?;
         let results =
-            Results::open(directory.join("results"), config.results_bytes(share), &records)
-                .map_err(on_data)?;
+            Results::open(directory.join("results"), results_bytes, &records).map_err(on_data)?;
         let seller = Seller {
             market: NodeMarket::new(client, Arc::clone(&keys.node), network.genesis, provider),
             runner: workers,

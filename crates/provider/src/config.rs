@@ -173,7 +173,9 @@ impl Config {
         let most = mib(memory_mib).saturating_add(written).max(written.saturating_mul(3));
         let left = all.saturating_sub(most);
         // Whoever wants more memory for jobs than there is gets it, and small inputs.
-        let input_bytes = input_bytes.min((left / 2).max(all / 24));
+        // Inputs that the program moves to its outputs are there once more on their way.
+        let moved = all.saturating_sub(written.saturating_mul(3)) / 3;
+        let input_bytes = input_bytes.min((left / 2).min(moved).max(all / 24));
         Share { slots, memory_pages: pages(memory_mib), output_bytes, input_bytes }
     }
 }
@@ -308,7 +310,8 @@ mod tests {
             prop_assume!(share.memory_pages > PAGES_PER_MIB);
             let memory = u64::from(share.memory_pages) << 16;
             let written = share.output_bytes + 2 * share.output_bytes.min(16 << 20);
-            let job = (memory + written).max(3 * written) + 2 * share.input_bytes;
+            let inputs = share.input_bytes;
+            let job = (memory + written + 2 * inputs).max(3 * (written + inputs));
             prop_assert!(job * u64::from(share.slots) <= bytes / 4 * 3);
             prop_assert!(share.output_bytes <= mib(job_output_mib));
             prop_assert!(share.input_bytes <= mib(job_input_mib) && share.input_bytes > 0);

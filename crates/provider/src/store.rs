@@ -25,6 +25,7 @@ const TENANTS_MAX: usize = 64;
 pub(crate) struct Store {
     directory: PathBuf,
     bytes_max: u64,
+    free_min: u64,
     state: Mutex<State>,
 }
 
@@ -103,11 +104,11 @@ impl Drop for Pins {
 
 impl Store {
     /// Opens the directory with what is in it, or creates it. Nobody is remembered for what is in
-    /// it.
+    /// it. Of `bytes_max` it uses only what leaves `free_min` bytes of the disk to others.
     ///
     /// # Errors
     /// When it cannot be created or read.
-    pub(crate) fn open(directory: PathBuf, bytes_max: u64) -> io::Result<Self> {
+    pub(crate) fn open(directory: PathBuf, bytes_max: u64, free_min: u64) -> io::Result<Self> {
         disk::create_directory(&directory)?;
         let mut found = Vec::new();
         for path in disk::files(&directory)? {
@@ -121,7 +122,7 @@ impl Store {
         for (_, hash, bytes) in found {
             state.add(hash, bytes);
         }
-        Ok(Self { directory, bytes_max, state: Mutex::new(state) })
+        Ok(Self { directory, bytes_max, free_min, state: Mutex::new(state) })
     }
 
     /// Returns content, if it is there and whole.
@@ -185,7 +186,7 @@ impl Store {
         state.add(hash, bytes).is_checked = true;
         state.allow(tenant, &hash);
         let room = free.map_or(u64::MAX, |free| state.bytes.saturating_add(free));
-        let bytes_max = self.bytes_max.min(room.saturating_sub(disk::FREE_BYTES_MIN));
+        let bytes_max = self.bytes_max.min(room.saturating_sub(self.free_min));
         for hash in state.surplus(bytes_max) {
             disk::remove(&self.path(&hash))?;
         }
@@ -286,7 +287,7 @@ mod tests {
     fn what_was_used_longest_ago_goes_first_and_what_is_pinned_stays() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("inputs");
-        let store = Arc::new(Store::open(path.clone(), 3 * BLOCK_BYTES).unwrap());
+        let store = Arc::new(Store::open(path.clone(), 3 * BLOCK_BYTES, 0).unwrap());
         let mut pins = store.pins();
         let pinned = ContentHash::of(b"a");
         pins.add(pinned);
@@ -303,9 +304,26 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_that_others_need_keeps_nothing_that_is_not_pinned() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = |free_min| {
+            Arc::new(Store::open(directory.path().join("inputs"), 1 << 20, free_min).unwrap())
+        };
+        let store = open(u64::MAX);
+        let mut pins = store.pins();
+        pins.add(ContentHash::of(b"a"));
+        let (pinned, other) = (put(&store, b"a"), put(&store, b"b"));
+        assert!(store.length(&pinned).is_some() && store.length(&other).is_none());
+        drop(pins);
+        let store = open(0);
+        let other = put(&store, b"b");
+        assert!(store.length(&other).is_some());
+    }
+
+    #[test]
     fn content_survives_and_damage_is_absence() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || Store::open(directory.path().join("inputs"), 1 << 20).unwrap();
+        let open = || Store::open(directory.path().join("inputs"), 1 << 20, 0).unwrap();
         let hash = put(&open(), b"whole");
         let store = open();
         // What an earlier process left may be torn: its length is known once it was read.
@@ -324,7 +342,7 @@ mod tests {
     #[test]
     fn content_is_for_those_for_whom_it_was_shown_and_for_nobody_after_a_start() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || Store::open(directory.path().join("inputs"), 1 << 20).unwrap();
+        let open = || Store::open(directory.path().join("inputs"), 1 << 20, 0).unwrap();
         let store = open();
         let hash = put(&store, b"content");
         assert!(store.is_for(tenant(1), &hash) && !store.is_for(tenant(2), &hash));
@@ -341,7 +359,7 @@ mod tests {
     fn content_that_does_not_arrive_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("inputs");
-        let store = Store::open(path.clone(), 1 << 20).unwrap();
+        let store = Store::open(path.clone(), 1 << 20, 0).unwrap();
         let draft = store.draft(ContentHash::of(b"half"));
         fs::write(draft.path(), b"ha").unwrap();
         drop(draft);

@@ -138,8 +138,8 @@ impl<M> Cache<M> {
         let (result, kept) = match made {
             Ok((module, size)) => (Ok(Arc::new(module)), Kept::Module(size)),
             Err(error @ PrepareError::Module(ModuleError::OutOfFuel)) => {
-                // Whoever asks next may have more, and finds the place empty.
-                drop(place);
+                // Whoever asks next may have more, and finds the place empty: it is given up before
+                // those who wait for it may fill it.
                 self.settle(key, &slot, Kept::Nothing);
                 return Err(error);
             }

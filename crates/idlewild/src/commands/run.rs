@@ -64,8 +64,11 @@ async fn execute(context: &Context, arguments: Arguments) -> Outcome<u8> {
     if let Some(directory) = &output {
         check_empty(directory)?;
     }
-    if let (Some(path), false) = (&bundle, request.is_split()) {
-        check_file(path)?;
+    if let Some(path) = &bundle {
+        let parts = 0..usize::try_from(request.count()).unwrap_or(usize::MAX);
+        parts
+            .map(|index| part_file(path, &request, index))
+            .try_for_each(|path| check_file(&path))?;
     }
     let (_, signer) = context.signer().await?;
     let began = Instant::now();
@@ -87,7 +90,9 @@ async fn execute(context: &Context, arguments: Arguments) -> Outcome<u8> {
     let parts = kept.parts.lock().unwrap_or_else(PoisonError::into_inner);
     let saved = kept.output.as_deref();
     let report = Report { request: &request, parts: &parts, began, saved };
-    match end {
+    // Jobs that wait for a provider end without a result when they are asked to.
+    let is_whole = u64::try_from(parts.len()) == Ok(u64::from(request.count()));
+    match end.and_then(|()| if is_whole { Ok(()) } else { Err(Failure::stopped()) }) {
         Ok(()) => {
             report.show(context.output)?;
             Ok(report.exit_code())

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use types::{Action, LeaseId, LeaseState, OrderId};
+use api::Refusal;
+use types::{Action, LeaseId, LeaseState, OrderId, Reject};
 
 use super::Jobs;
 use crate::signals::asked_to_end;
@@ -79,8 +80,10 @@ impl Jobs {
             let Ok(results) = self.signer.submitter.submit_all(sent).await else { return };
             for ((lease, action), result) in actions.into_iter().zip(results) {
                 match (action, result) {
-                    // What cannot be closed is over.
-                    (Action::Close { .. }, _) => self.give_up_on(lease, given_up),
+                    (Action::Close { .. }, Ok(_)) => self.give_up_on(lease, given_up),
+                    (Action::Close { .. }, Err(refusal)) if is_over(&refusal) => {
+                        self.give_up_on(lease, given_up);
+                    }
                     (_, Ok(_)) => drop(self.state().open.remove(&lease)),
                     // What cannot be taken back has just been leased, has lapsed, or is not there
                     // and may still be on its way.
@@ -121,4 +124,9 @@ impl Jobs {
         self.state().open.remove(&lease);
         given_up.push(lease);
     }
+}
+
+/// Returns whether a lease could not be closed because it was closed already.
+fn is_over(refusal: &Refusal) -> bool {
+    matches!(refusal.reject(), Some(Reject::LeaseState | Reject::LeaseUnknown))
 }

@@ -142,6 +142,9 @@ impl Jobs {
         };
         let names = offers.iter().map(|offer| offer.offer).collect();
         let terms = order_terms(spec, &self.terms, duration, budget, names)?;
+        if self.state().ending {
+            return Ok(Placed::Busy(Box::new(market)));
+        }
         match self.order(terms).await {
             Ok(order) => Ok(Placed::Leased(order)),
             Err(error) if error.reject() == Some(Reject::OrderUnmatched) => {

@@ -4,11 +4,12 @@
 //! it names could take. So without a bound a tenant reaches no further than
 //!
 //! ```text
-//! reach = 2 · min(what each standing offer that fits could take)
+//! reach = 2 · min(what each offer that fits could take)
 //! ```
 //!
-//! and an offer whose slots are taken counts too: nobody becomes the cheapest by being the only
-//! one that is free. Whoever asks for more is paid more only where `--max-price` says so.
+//! over those that could take it now and those whose slots are taken: nobody becomes the cheapest
+//! by being the only one that is free. Whoever asks for more is paid more only where `--max-price`
+//! says so.
 
 use api::{Client, OfferView, Quote, QuotedOffer};
 use types::{Amount, OfferTerms, OrderTerms, Time, Truth, Units, constraint::evaluate};
@@ -30,8 +31,8 @@ const PAGES_MAX: usize = 8;
 pub(crate) struct Market {
     /// Who could take it now.
     pub(crate) quote: Quote,
-    /// What the cheapest standing offers that fit could take, free or not; none are looked for
-    /// where the quote leaves nobody out.
+    /// What the cheapest busy offers that fit could take; none are looked for where the quote
+    /// leaves nobody out.
     standing: Vec<Amount>,
     /// What the tenant allows, if it says so.
     max_price: Option<Amount>,
@@ -112,9 +113,13 @@ fn dearest_beside(cheapest: Amount) -> Amount {
     Amount::new(cheapest.get().saturating_mul(DEARER_MAX)).unwrap_or(Amount::MAX)
 }
 
-/// Returns what an offer could take for an order that it fits, whether or not it is free.
+/// Returns what a busy offer could take for an order that it fits. One that is free is in the
+/// quote, or may take nothing.
 fn could_take(asked: &OrderTerms, view: &OfferView, now: Time) -> Option<Amount> {
-    let OfferTerms { terms, claims, rate, minimum, .. } = &view.offer.terms;
+    let OfferTerms { terms, claims, rate, minimum, slots, .. } = &view.offer.terms;
+    if view.leased < *slots {
+        return None;
+    }
     let class = classes::find(asked.class)?;
     let units: Units = class.units_max(asked.spec.as_slice()).ok()?;
     class.matches(asked.spec.as_slice(), terms.as_slice(), claims).ok()?;
@@ -234,6 +239,8 @@ mod tests {
         };
         let price = |constraint| could_take(&asked(constraint), &view, Time::from_ms(0));
         assert_eq!(price("true"), Some(amount(1_543)));
+        let free = OfferView { leased: 0, ..view.clone() };
+        assert_eq!(could_take(&asked("true"), &free, Time::from_ms(0)), None, "not in the quote");
         assert_eq!(price("region == \"eu\""), None);
     }
 }

@@ -11,7 +11,7 @@ const PAGES: u32 = 8_192;
 
 /// Posts an offer with each of these minimums, by a provider that starts nothing, with one slot.
 /// Takes the slot of the first `full`.
-async fn post(up: &Up, minimums: &[Amount], full: usize) {
+pub(crate) async fn post(up: &Up, minimums: &[Amount], full: usize) {
     let client = Client::new(&up.url()).unwrap();
     let genesis: Hash = up.started["genesis"].as_str().unwrap().parse().unwrap();
     let tenant = account(&client, genesis, key(1)).await;

@@ -17,10 +17,14 @@ use serde_json::Value;
 use types::{Hash, LeaseState};
 
 use crate::common::{Ended, Home, Up, ended, example};
+use crate::prices::post;
 use crate::seller::{amount, offer_terms, seller};
 
 /// How a submission begins.
 const SUBMISSION: &[u8] = b"POST /v1/transactions";
+
+/// How it begins to ask what an order would find.
+const QUOTE: &[u8] = b"POST /v1/quote";
 
 /// What becomes of submissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +35,14 @@ enum Fate {
     Unanswered,
     /// They are lost.
     Lost,
+    /// They pass; what is told is that a quote was asked for.
+    Quoted,
 }
 
 /// Stands between commands and a node.
 struct Between {
     url: String,
-    /// Says that the node answered a submission.
+    /// Says that the node answered a submission, or a quote.
     answered: Receiver<()>,
     /// What is held is held as long as this is.
     _hold: Sender<()>,
@@ -74,7 +80,8 @@ fn pass(
     thread::scope(|scope| {
         scope.spawn(|| {
             copy(command, node, |bytes| {
-                submits.store(bytes.starts_with(SUBMISSION), Ordering::SeqCst);
+                let told = if fate == Fate::Quoted { QUOTE } else { SUBMISSION };
+                submits.store(bytes.starts_with(told), Ordering::SeqCst);
                 fate != Fate::Lost || !bytes.starts_with(SUBMISSION)
             });
         });
@@ -87,7 +94,7 @@ fn pass(
             let first = held.lock().unwrap().take();
             match (fate, first) {
                 (Fate::FirstHeld, Some(held)) => held.recv().is_ok(),
-                (Fate::FirstHeld, None) => true,
+                (Fate::FirstHeld, None) | (Fate::Quoted, _) => true,
                 _ => false,
             }
         });
@@ -148,6 +155,23 @@ async fn an_order_that_is_on_its_way_at_ctrl_c_is_closed() {
     let closed = closed_leases(&up).await;
     assert_eq!(closed.len(), 1, "{ended:?}");
     assert_eq!(named(&ended, "given_up"), closed);
+}
+
+#[tokio::test]
+async fn jobs_that_wait_for_a_provider_at_ctrl_c_are_no_success() {
+    let up = Home::default().up_alone();
+    post(&up, &[amount(1_543)], 1).await;
+    let between = Between::new(&up, Fate::Quoted);
+    let mut command = run(&up, &between);
+    let process = command.args(["--wait", "1h", "--split", "2"]).spawn().unwrap();
+    // Who asks again found everybody busy.
+    for _ in 0..2 {
+        between.answered.recv().unwrap();
+    }
+    kill_process(Pid::from_child(&process), Signal::INT).unwrap();
+    let ended = ended(&process.wait_with_output().unwrap()).with_code(130);
+    let shown: Value = serde_json::from_str(ended.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(shown["ok"], false, "{ended:?}");
 }
 
 #[tokio::test]

@@ -414,7 +414,7 @@ fn start_with_room(
     let seller = Seller {
         market: market.clone(),
         runner: runner.clone(),
-        store: Arc::new(Store::open(data.join("inputs"), 1 << 20).unwrap()),
+        store: Arc::new(Store::open(data.join("inputs"), 1 << 20, 0).unwrap()),
         results: Arc::new(results),
         journal: Arc::new(journal),
         key: key(),
