@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::symlink;
 use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -114,10 +115,16 @@ fn a_part_that_is_not_started_is_closed_before_it_is_placed_again() {
 #[test]
 fn parts_that_are_paid_are_kept_when_another_cannot_be() {
     let up = Home::default().up();
-    // The place of part 1's bundle is taken by a directory.
-    let bundle = up.home.path("bundle");
-    fs::create_dir(bundle.with_extension("1")).unwrap();
     let words = ["run", &hello(), "--split", "2", "--output", "results", "--bundle", "bundle"];
+    let bundle = up.home.path("bundle");
+    // A place that is taken shows before anything is paid.
+    fs::create_dir(bundle.with_extension("1")).unwrap();
+    let refused = up.run(words).with_code(125);
+    assert!(refused.stderr.contains("bundle.1: it is a directory"), "{refused:?}");
+    assert!(!up.home.path("results").exists());
+    // One that leads nowhere does not.
+    fs::remove_dir(bundle.with_extension("1")).unwrap();
+    symlink(up.home.path("nowhere/bundle"), bundle.with_extension("1")).unwrap();
     let failed = up.run(words.iter().chain(&["--json"])).with_code(125);
     let value = failed.json();
     assert_eq!(value["ok"], false);
