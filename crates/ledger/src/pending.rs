@@ -1,11 +1,12 @@
 //! What a block has written and the map does not hold yet.
 //!
 //! A market writes the same few rows again and again, and many that it removes before the block
-//! ends. Kept here they cost one look-up in a table each time, and the map is written once, in the
-//! order of keys, in which neighbours share the way through it.
+//! ends. Kept here they cost one look-up in a table each time, and the map is written once, sorted
+//! by how keys begin, so that neighbours share the way through it.
 //!
 //! The table's hash is seeded at random, so that nobody can choose keys that collide. The seed
-//! decides where a row lies in memory and nothing else: rows leave in the order of their keys.
+//! decides where a row lies in memory and nothing else: rows that begin alike leave in the order
+//! in which they were first written.
 
 use std::ops::Range;
 
