@@ -67,7 +67,10 @@ impl Book<'_> {
     /// Moves all of a row to another and returns how much that was.
     pub(crate) fn empty(&mut self, from: Row, to: Row, asset: Asset) -> Result<Amount, Broken> {
         let amount = self.0.balance(from, asset)?;
-        self.transfer(from, to, asset, amount)?;
+        if from != to && !amount.is_zero() {
+            self.set(from, asset, amount, Amount::ZERO)?;
+            self.change(to, asset, Side::Credit, amount)?;
+        }
         Ok(amount)
     }
 
@@ -76,19 +79,23 @@ impl Book<'_> {
             return Ok(());
         }
         let old = self.0.balance(row, asset)?;
-        let negative = matches!(row, Row::Issued(_));
         // An issuer owes more when value comes from it, and less when value returns.
-        let grows = (side == Side::Credit) != negative;
+        let grows = (side == Side::Credit) != is_negative(row);
         let new = if grows { old.plus(amount)? } else { old.minus(amount)? };
+        self.set(row, asset, old, new)
+    }
+
+    /// Sets a row that holds `old` to another amount.
+    fn set(&mut self, row: Row, asset: Asset, old: Amount, new: Amount) -> Result<(), Broken> {
         let key = Key::Book(row, asset);
-        if new.is_zero() {
-            self.0.remove(key);
-        } else {
-            self.0.put(key, &new)?;
+        match (old, new) {
+            (_, Amount::ZERO) => self.0.remove(key),
+            (Amount::ZERO, _) => self.0.add(key, &new)?,
+            _ => self.0.put(key, &new)?,
         }
         let (old, new) = (i128::from(old.get()), i128::from(new.get()));
         let grown = new.checked_sub(old).ok_or(Broken)?;
-        let grown = if negative { grown.checked_neg().ok_or(Broken)? } else { grown };
+        let grown = if is_negative(row) { grown.checked_neg().ok_or(Broken)? } else { grown };
         let [usd, wild] = &mut self.0.block.moved;
         let moved = match asset {
             Asset::Usd => usd,
@@ -97,6 +104,11 @@ impl Book<'_> {
         *moved = moved.checked_add(grown).ok_or(Broken)?;
         Ok(())
     }
+}
+
+/// Returns whether a row says what somebody owes.
+const fn is_negative(row: Row) -> bool {
+    matches!(row, Row::Issued(_))
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub(crate) fn run(state: &mut State) {
     let now = state.now();
     let due = state.queue().take(BLOCK_DUE_MAX).take_while(|(time, _)| *time <= now);
     for (time, due) in due.collect::<Vec<_>>() {
-        if !state.has(Key::Due(time, due)) {
+        if state.is_removed(Key::Due(time, due)) {
             continue;
         }
         let happened = state.attempt(|state| {

@@ -171,9 +171,9 @@ impl KeyBytes {
         self.bytes.get(..usize::from(self.len)).unwrap_or(&self.bytes)
     }
 
-    /// Returns the first eight bytes as a number of the same order.
-    pub(crate) fn head(&self) -> u64 {
-        self.bytes.first_chunk().map_or(0, |head| u64::from_be_bytes(*head))
+    /// Returns the first sixteen bytes as a number of the same order.
+    pub(crate) fn head(&self) -> u128 {
+        self.bytes.first_chunk().map_or(0, |head| u128::from_be_bytes(*head))
     }
 
     /// Returns whether rows of this kind are walked in order while a block is executed.

@@ -5,8 +5,8 @@
 //! provider's part and then its archiving.
 
 use types::{
-    Address, Asset, Duration, Event, Lease, LeaseId, LeaseState, OrderId, OrderTerms, Provider,
-    Settlement, Tally, Time, Units,
+    Address, Amount, Asset, Duration, Event, Lease, LeaseId, LeaseState, OrderId, OrderTerms,
+    Provider, Settlement, Tally, Time, Units,
 };
 
 pub(crate) use types::CloseReason;
@@ -34,7 +34,10 @@ pub(crate) fn open(
     let start_by = now.after(state.parameters().start_window_ms);
     let ends = now.after(terms.duration);
     state.book().transfer(from, Row::Escrow(id), Asset::Usd, escrow)?;
-    state.put(Key::OfferLeased(offer.id), &leased.checked_add(1).ok_or(Broken)?)?;
+    match leased {
+        0 => state.add(Key::OfferLeased(offer.id), &1_u32)?,
+        _ => state.put(Key::OfferLeased(offer.id), &leased.checked_add(1).ok_or(Broken)?)?,
+    }
     provider.leases = provider.leases.checked_add(1).ok_or(Broken)?;
     state.put(Key::Provider(provider.address), &provider)?;
     let lease = Lease {
@@ -117,10 +120,10 @@ pub(crate) fn happen(state: &mut State, id: LeaseId) -> Result<(), Broken> {
         }
         LeaseState::Reclaiming { .. } => close(state, lease, CloseReason::ProviderReclaimed),
         LeaseState::Closing { reason, .. } => close(state, lease, reason),
-        LeaseState::Closed { .. } if state.has(Key::Book(Row::Pending(id), Asset::Usd)) => {
-            release(state, &lease)
-        }
-        LeaseState::Closed { .. } => archive::take(state, id),
+        LeaseState::Closed { .. } => match release(state, &lease)? {
+            Amount::ZERO => archive::take(state, id),
+            _ => Ok(()),
+        },
     }
 }
 
@@ -185,13 +188,15 @@ pub(crate) fn close(
     Ok(())
 }
 
-/// Gives a closed lease's provider its part.
-fn release(state: &mut State, lease: &Lease) -> Result<(), Broken> {
+/// Gives a closed lease's provider its part and returns how much that is; nothing if it has it.
+fn release(state: &mut State, lease: &Lease) -> Result<Amount, Broken> {
     let &Lease { id, provider, .. } = lease;
     let amount = state.book().empty(Row::Pending(id), Row::Wallet(provider), Asset::Usd)?;
-    state.emit(Event::Released { lease: id, provider, amount });
-    schedule_archive(state, id);
-    Ok(())
+    if !amount.is_zero() {
+        state.emit(Event::Released { lease: id, provider, amount });
+        schedule_archive(state, id);
+    }
+    Ok(amount)
 }
 
 fn schedule_archive(state: &mut State, id: LeaseId) {

@@ -17,14 +17,24 @@ use crate::{key::KeyBytes, map::Map};
 const WITHIN_BOUNDS: &str =
     "keys are shorter than the map's bound, and an attempt that wrote a longer value is undone";
 
+/// The bits that say which row it is while rows are sorted; a block has fewer than 2³².
+const INDEX: u128 = 0xffff_ffff;
+
 /// Rows that were written, and how to take back what the running attempt wrote.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
-    rows: IndexMap<KeyBytes, Value, foldhash::fast::RandomState>,
+    rows: IndexMap<KeyBytes, Row, foldhash::fast::RandomState>,
     /// Encoded values, one after another; one that was overwritten stays until the block ends.
     bytes: Vec<u8>,
     /// The rows that the running attempt wrote, with what they were before, in order.
     before: Vec<(usize, Value)>,
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    value: Value,
+    /// The map does not have it: if it goes before the block ends, there is nothing to write.
+    is_new: bool,
 }
 
 /// What is known here of a row.
@@ -43,30 +53,46 @@ impl Pending {
     /// Returns a row's value, `Some(None)` if it is known to be absent, or `None` if the map
     /// has the answer.
     pub(crate) fn get(&self, key: &KeyBytes) -> Option<Option<&[u8]>> {
-        self.written(self.rows.get(key)?)
+        self.written(&self.rows.get(key)?.value)
     }
 
     /// Sets a row to what `encode` appends, and returns how many bytes that is.
     pub(crate) fn put(&mut self, key: KeyBytes, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
-        let start = self.bytes.len();
-        encode(&mut self.bytes);
-        let range = start..self.bytes.len();
-        let length = range.len();
-        self.set(key, Value::Present(range));
+        let (value, length) = self.encode(encode);
+        self.set(key, value, false);
+        length
+    }
+
+    /// The same for a row that is not there.
+    pub(crate) fn add(&mut self, key: KeyBytes, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let (value, length) = self.encode(encode);
+        self.set(key, value, true);
         length
     }
 
     /// Takes a row away.
     pub(crate) fn remove(&mut self, key: KeyBytes) {
-        self.set(key, Value::Absent);
+        self.set(key, Value::Absent, false);
     }
 
-    fn set(&mut self, key: KeyBytes, value: Value) {
+    fn encode(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> (Value, usize) {
+        let start = self.bytes.len();
+        encode(&mut self.bytes);
+        let range = start..self.bytes.len();
+        let length = range.len();
+        (Value::Present(range), length)
+    }
+
+    /// Sets what is known of a row; `is_new` counts when nothing was.
+    fn set(&mut self, key: KeyBytes, value: Value, is_new: bool) {
         let (index, before) = match self.rows.entry(key) {
-            Entry::Occupied(mut row) => (row.index(), row.insert(value)),
+            Entry::Occupied(mut row) => {
+                let index = row.index();
+                (index, std::mem::replace(&mut row.get_mut().value, value))
+            }
             Entry::Vacant(row) => {
                 let index = row.index();
-                row.insert(value);
+                row.insert(Row { value, is_new });
                 (index, Value::InMap)
             }
         };
@@ -76,10 +102,11 @@ impl Pending {
     /// Keeps what the attempt wrote. Rows that are walked in order go to the map at once.
     pub(crate) fn keep(&mut self, map: &mut Map) {
         while let Some((index, _)) = self.before.pop() {
-            let Some((key, value)) = self.rows.get_index_mut(index) else { continue };
+            let Some((key, row)) = self.rows.get_index_mut(index) else { continue };
             if key.is_walked() {
-                let (key, value) = (*key, std::mem::take(value));
-                let write = self.written(&value).map(|value| (key.as_slice(), value));
+                let key = *key;
+                let row = std::mem::replace(row, Row { value: Value::InMap, is_new: false });
+                let write = self.to_write(&row).map(|value| (key.as_slice(), value));
                 map.write(write).expect(WITHIN_BOUNDS);
             }
         }
@@ -88,22 +115,30 @@ impl Pending {
     /// Takes back what the attempt wrote.
     pub(crate) fn undo(&mut self) {
         for (index, before) in self.before.drain(..).rev() {
-            if let Some((_, value)) = self.rows.get_index_mut(index) {
-                *value = before;
+            if let Some((_, row)) = self.rows.get_index_mut(index) {
+                row.value = before;
             }
         }
     }
 
     /// Writes everything to the map, what stands close together there one after another.
     pub(crate) fn flush(&mut self, map: &mut Map) {
-        let heads = self.rows.keys().enumerate().map(|(index, key)| (key.head(), index));
-        let mut order: Vec<(u64, usize)> = heads.collect();
+        // How a key begins, and in the last bits which row it is.
+        let rows = self.rows.iter().zip(0..).filter(|((_, row), _)| self.to_write(row).is_some());
+        let mut order: Vec<u128> =
+            rows.map(|((key, _), index)| key.head() & !INDEX | index).collect();
         order.sort_unstable();
-        let rows = order.iter().filter_map(|(_, index)| self.rows.get_index(*index));
-        map.write(rows.filter_map(|(key, value)| Some((key.as_slice(), self.written(value)?))))
+        let indices = order.iter().filter_map(|head| usize::try_from(head & INDEX).ok());
+        let rows = indices.filter_map(|index| self.rows.get_index(index));
+        map.write(rows.filter_map(|(key, row)| Some((key.as_slice(), self.to_write(row)?))))
             .expect(WITHIN_BOUNDS);
         self.rows.clear();
         self.bytes.clear();
+    }
+
+    /// Returns what the map has to be told of a row, if anything.
+    fn to_write(&self, row: &Row) -> Option<Option<&[u8]>> {
+        self.written(&row.value).filter(|value| value.is_some() || !row.is_new)
     }
 
     /// Returns what a row became, unless it is as the map has it.
@@ -181,6 +216,10 @@ mod tests {
                     for (number, value) in writes {
                         let key = key(number);
                         match value {
+                            Some(value) if !tried.contains_key(key.as_slice()) => {
+                                pending.add(key, |out| out.push(value));
+                                tried.insert(key.as_slice().to_vec(), vec![value]);
+                            }
                             Some(value) => {
                                 pending.put(key, |out| out.push(value));
                                 tried.insert(key.as_slice().to_vec(), vec![value]);

@@ -186,6 +186,11 @@ impl State {
         self.get_bytes(key).is_some()
     }
 
+    /// Returns whether a row that was there when the block began is there no more.
+    pub(crate) fn is_removed(&self, key: Key) -> bool {
+        self.pending.get(&key.to_bytes()) == Some(None)
+    }
+
     /// Returns a row if it is there.
     pub(crate) fn get<T: Decode>(&self, key: Key) -> Result<Option<T>, Broken> {
         Ok(self.get_bytes(key).map(T::from_bytes).transpose()?)
@@ -211,9 +216,17 @@ impl State {
         if bytes > VALUE_BYTES_MAX { Err(Broken) } else { Ok(()) }
     }
 
-    /// Sets a row whose key says everything.
+    /// Sets a row that is not there.
+    pub(crate) fn add(&mut self, key: Key, value: &impl Encode) -> Result<(), Broken> {
+        debug_assert!(!self.has(key), "{key:?} is there already");
+        let bytes = self.pending.add(key.to_bytes(), |out| value.encode(out));
+        if bytes > VALUE_BYTES_MAX { Err(Broken) } else { Ok(()) }
+    }
+
+    /// Sets a row that is not there and whose key says everything.
     pub(crate) fn mark(&mut self, key: Key) {
-        self.pending.put(key.to_bytes(), |_| {});
+        debug_assert!(!self.has(key), "{key:?} is there already");
+        self.pending.add(key.to_bytes(), |_| {});
     }
 
     /// Takes a row away.

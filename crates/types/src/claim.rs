@@ -53,9 +53,7 @@ impl ClaimKey {
     /// # Errors
     /// [`InvalidClaimKey`] when it is not.
     pub fn new(text: &str) -> Result<Self, InvalidClaimKey> {
-        let starts_with_letter = text.starts_with(|first: char| first.is_ascii_lowercase());
-        let well_formed = starts_with_letter && text.split('.').all(is_name);
-        if !well_formed || RESERVED.contains(&text) {
+        if !is_claim_key(text) {
             return Err(InvalidClaimKey);
         }
         Text::new(text).map(Self).map_err(|_| InvalidClaimKey)
@@ -68,10 +66,18 @@ impl ClaimKey {
     }
 }
 
-fn is_name(part: &str) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    part.as_bytes().first().is_some_and(plain)
-        && part.bytes().all(|byte| plain(&byte) || matches!(byte, b'_' | b'-'))
+/// Returns whether text is a claim key but for its length.
+fn is_claim_key(text: &str) -> bool {
+    let starts_with_letter = text.starts_with(|first: char| first.is_ascii_lowercase());
+    // As if after a dot, where a letter or digit must follow.
+    let mut before = b'.';
+    let well_formed = text.bytes().chain([b'.']).all(|byte| {
+        let joins = matches!(byte, b'.' | b'_' | b'-');
+        let fits = byte.is_ascii_lowercase() || byte.is_ascii_digit() || joins && before != b'.';
+        before = byte;
+        fits
+    });
+    starts_with_letter && well_formed && !RESERVED.contains(&text)
 }
 
 impl FromStr for ClaimKey {
@@ -111,7 +117,11 @@ impl Encode for ClaimKey {
 impl Decode for ClaimKey {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let text = Text::<CLAIM_KEY_BYTES_MAX>::decode(reader)?;
-        Self::new(text.as_str()).map_err(|_| DecodeError::Invalid("claim key"))
+        if is_claim_key(text.as_str()) {
+            Ok(Self(text))
+        } else {
+            Err(DecodeError::Invalid("claim key"))
+        }
     }
 }
 

@@ -29,6 +29,15 @@ impl Bit {
         u16::from(self.byte) << 8 | u16::from(self.mask.wrapping_neg())
     }
 
+    /// Returns how many bits come before it in the bit string.
+    pub(super) fn index(self) -> usize {
+        let in_byte = match self.mask {
+            0 => 0,
+            mask => 1 + mask.leading_zeros() as usize,
+        };
+        usize::from(self.byte) * 9 + in_byte
+    }
+
     /// Returns the bit of a key; all bits after its end are 0.
     #[inline]
     pub(super) fn of(self, key: &[u8]) -> bool {
@@ -67,6 +76,8 @@ mod tests {
             .collect();
         assert!(ranks.is_sorted_by(|one, next| one < next));
         assert_eq!(ranks.len(), super::super::PATH_STEPS_MAX);
+        let bits = (0..96).flat_map(|byte| masks.map(|mask| [byte, mask]));
+        assert!(bits.filter_map(Bit::from_wire).map(Bit::index).eq(1..=863));
     }
 
     #[test]

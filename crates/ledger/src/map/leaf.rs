@@ -75,6 +75,11 @@ impl Leaf {
         &self.0[..HEAD_BYTES + usize::from(self.0[0]) + usize::from(value_bytes)]
     }
 
+    /// Returns how many blocks the hash takes in, at least one.
+    pub(super) fn blocks(&self) -> usize {
+        self.written().len().div_ceil(hash::BLOCK_BYTES)
+    }
+
     /// Returns the hash of the entry.
     pub(super) fn hash(&self) -> Hash {
         hash::leaf(self.written())

@@ -14,8 +14,9 @@
 //!
 //! ```text
 //! root(∅)           = 0³²
-//! root({(k, v)})    = leaf(k, v) = B3[LEAF]( |k| as u8 ‖ |v| as u16 LE ‖ k ‖ v )
+//! root({(k, v)})    = leaf(k, v) = B3[LEAF]( |k| as u8 ‖ |v| as u16 LE ‖ k ‖ v ‖ zeros )
 //! root(S), |S| ≥ 2  = B3[BRANCH ‖ byte(p) ‖ mask(p)]( root(S₀) ‖ root(S₁) )
+//!     zeros  as many zero bytes as make the whole a multiple of 64
 //!     p   the first bit at which keys of S differ (byte: which byte; mask: which bit of it,
 //!         0 for the bit before the byte that says "the key goes on")
 //!     Sᵢ  the entries of S whose key has the bit i at p
@@ -25,7 +26,8 @@
 //! of each branching bit are distinct, so that a leaf read as a branch, a branch read as a leaf,
 //! or a branch moved to another bit is a collision of BLAKE3 between two keys; the lengths make
 //! the input of a leaf decodable in one way only. A branch is one compression of one 64-byte
-//! block: the bit costs nothing, as it enters through the key.
+//! block: the bit costs nothing, as it enters through the key. Branches at one bit, and leaves of
+//! one number of whole blocks, differ in their input alone, so that many are hashed side by side.
 //!
 //! Because the bit of every branch is bound, the path that a key takes from the root is
 //! determined by the root. A path that ends in another key's leaf therefore proves absence, and
@@ -34,8 +36,8 @@
 //! # The memory
 //!
 //! The trie above is what is hashed, not what is stored. A node in memory holds a piece of it:
-//! up to 16 children (leaves or nodes) and the branches between them in a flat array, so that a
-//! look-up among a million entries follows about six pointers instead of twenty-one. How the trie
+//! up to 32 children (leaves or nodes) and the branches between them in a flat array, so that a
+//! look-up among a million entries follows about five pointers instead of twenty-one. How the trie
 //! is cut into nodes depends on history; the root does not. Full nodes split at a subtree of about
 //! half their children, sparse ones are absorbed by their parent.
 //!
@@ -50,6 +52,7 @@
 //! bounds the recursion of every operation, of dropping a map, and the size of every proof.
 
 mod bit;
+mod fill;
 mod hash;
 mod iter;
 mod leaf;

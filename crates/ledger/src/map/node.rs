@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::bit::Bit;
-use super::hash::{self, Cell, Hash};
+use super::fill::fill;
+use super::hash::{Cell, Hash};
 use super::leaf::{Leaf, Written};
 use super::write::{Write, Writes};
 
 /// Most children of a node: a power of two, at most 32 so that a word has a bit for each place.
-pub(super) const WIDTH: usize = 16;
+pub(super) const WIDTH: usize = 32;
 /// Branches and children of a node.
 const PLACES: usize = 2 * WIDTH;
 /// The flags of the places of children.
@@ -76,7 +77,8 @@ fn is_branch(place: Place) -> bool {
     usize::from(place) < WIDTH
 }
 
-fn flag(place: Place) -> u64 {
+/// Returns the flag of a place in a word that has one for each.
+pub(super) fn flag(place: Place) -> u64 {
     1 << place
 }
 
@@ -174,13 +176,25 @@ impl Node {
 
     /// Returns the hash of a branch or child, filling what is missing under it.
     pub(super) fn hash_at(&self, place: Place) -> Hash {
-        let hashed = self.hashed.load(Ordering::Acquire);
-        let mut filled = 0;
-        let hash = self.fill(place, hashed, &mut filled);
-        if filled != 0 {
-            self.hashed.fetch_or(filled, Ordering::Release);
+        if !self.is_hashed(place) {
+            fill(self, place);
         }
-        hash
+        self.cell(place).load()
+    }
+
+    /// Returns whether the cached hash of a branch or child is good.
+    pub(super) fn is_hashed(&self, place: Place) -> bool {
+        self.hashed.load(Ordering::Acquire) & flag(place) != 0
+    }
+
+    /// Says that the cached hashes of places, and of all under them, are good.
+    pub(super) fn mark_hashed(&self, places: u64) {
+        self.hashed.fetch_or(places, Ordering::Release);
+    }
+
+    /// Returns where the hash of a branch or child is cached.
+    pub(super) fn cell(&self, place: Place) -> &Cell {
+        &self.hashes[usize::from(place) & (PLACES - 1)]
     }
 
     /// Returns the top branch, where every path through the node begins.
@@ -314,26 +328,6 @@ impl Node {
     /// Marks places as not hashed.
     fn forget(&mut self, places: u64) {
         *self.hashed.get_mut() &= !places;
-    }
-
-    fn fill(&self, place: Place, hashed: u64, filled: &mut u64) -> Hash {
-        let cell = &self.hashes[usize::from(place) & (PLACES - 1)];
-        if hashed & flag(place) != 0 {
-            return cell.load();
-        }
-        let hash = match self.at(place) {
-            Ok((bit, [zeros, ones])) => {
-                let zeros = self.fill(zeros, hashed, filled);
-                let ones = self.fill(ones, hashed, filled);
-                hash::branch(bit, &zeros, &ones)
-            }
-            Err(Child::Leaf(leaf)) => leaf.hash(),
-            Err(Child::Node(below)) => below.hash(),
-            Err(Child::Empty) => unreachable!("a branch leads to a place in use"),
-        };
-        cell.store(&hash);
-        *filled |= flag(place);
-        hash
     }
 
     fn take_child_place(&mut self, child: Child) -> Place {

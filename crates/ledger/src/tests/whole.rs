@@ -40,7 +40,7 @@ fn recorded() -> Fixture {
 fn the_same_blocks_give_the_same_root_and_it_is_pinned() {
     let (first, second) = (recorded().ledger.end().root, recorded().ledger.end().root);
     assert_eq!(first, second);
-    let pinned = "2e3b36028b7e1e91b4924054b78b159262117147bdf3f33314d09e6cea64caa7";
+    let pinned = "7b77bc5f42b9bc45655e1e9b57d6f41504e945bccccc77b3ea159a11dd22ed1f";
     assert_eq!(first.to_string(), pinned);
 }
 

@@ -82,8 +82,10 @@ impl<'a> Execute for PostOffer<'a> {
         state.put(Key::Offer(id), &offer)?;
         state.put(Key::Provider(provider.address), &provider)?;
         let price = matching::listed_price(terms)?;
-        for region in [region, Region::NONE] {
-            state.mark(Key::OfferByPrice(terms.class, region, price, posted, id));
+        let in_region = |region| Key::OfferByPrice(terms.class, region, price, posted, id);
+        state.mark(in_region(Region::NONE));
+        if region != Region::NONE {
+            state.mark(in_region(region));
         }
         state.mark(Key::OfferByProvider(provider.address, id));
         state.schedule(terms.expires, Due::OfferExpiry(id));

@@ -153,8 +153,27 @@ fn the_format_is_pinned() {
     let map = map_of(&numbered(1000));
     assert_eq!(
         hex(&map.root()),
-        "099fe7796dc972f7c6e07dcef6b74d6f3e2c9caf5b4318d29c7e7a44de34a85b"
+        "37174b8d82f78e9d9651f7e3a0334032aa94d01e1b7e7e52ac28f25f8e68f5f9"
     );
+}
+
+#[test]
+fn leaves_of_every_length_are_hashed_as_the_equation_says() {
+    // Up to a chunk of BLAKE3 and beyond, many of each number of blocks.
+    let lengths = (0..1_100).chain([2_048, VALUE_BYTES_MAX]);
+    let model: Model = (0_u16..)
+        .zip(lengths)
+        .map(|(number, length)| {
+            (number.to_le_bytes().to_vec(), vec![number.to_le_bytes()[0]; length])
+        })
+        .collect();
+    assert_same(&map_of(&model), &model);
+}
+
+#[test]
+fn more_branches_than_are_hashed_together_are_hashed_as_the_equation_says() {
+    let model = numbered(10_000);
+    assert_same(&map_of(&model), &model);
 }
 
 #[test]

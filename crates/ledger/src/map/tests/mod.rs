@@ -68,6 +68,7 @@ fn root_by_equation(entries: &[(&Vec<u8>, &Vec<u8>)]) -> Hash {
             let mut input = vec![u8::try_from(key.len()).unwrap()];
             input.extend(u16::try_from(value.len()).unwrap().to_le_bytes());
             input.extend(key.iter().chain(*value));
+            input.resize(input.len().next_multiple_of(64), 0);
             *blake3::keyed_hash(b"idlewild state map leaf, rules 1", &input).as_bytes()
         }
         [(first, _), .., (last, _)] => {
