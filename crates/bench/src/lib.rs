@@ -18,7 +18,7 @@ mod table;
 mod timing;
 
 pub use table::table;
-pub use timing::{median, median_of, min_of, per_second, percentile};
+pub use timing::{core_time, median, median_of, min_of, per_second, percentile};
 
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};

@@ -26,6 +26,18 @@ pub fn min_of<T>(runs: usize, act: impl FnMut() -> T) -> Duration {
     times(runs, act).into_iter().min().expect("there was a run")
 }
 
+/// Returns how long a core has worked for this thread. Without waits in between, the difference
+/// of two is what passes on an idle machine.
+///
+/// # Panics
+///
+/// When the clock is before its start.
+#[must_use]
+pub fn core_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("the clock of a thread starts at zero")
+}
+
 /// Returns the median time of `runs` calls: the figure of latency.
 ///
 /// # Panics

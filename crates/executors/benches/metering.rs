@@ -15,9 +15,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{env, fs, thread};
+use std::{env, fs};
 
-use bench::{Figure, Report};
+use bench::{Figure, Report, core_time};
 use executors::wasi::{
     HOST_FUNCTIONS, Host, HostConfig, HostLimits, InputPath, Inputs, Output, OutputKind, Outputs,
 };
@@ -179,9 +179,9 @@ impl Speed {
             let run_plain = |host| plain.run(&unmetered, host);
             let run = run_metered(program.host());
             let fuel = run.fuel_used;
-            let began = cpu_time();
+            let began = core_time();
             let host = run_plain(program.host());
-            let runs = runs_of(cpu_time() - began);
+            let runs = runs_of(core_time() - began);
             assert_same(&run.host.finish(), &host.finish(), program.name);
             let metered = || time(program, runs, |host| drop(run_metered(host)));
             let plain = || time(program, runs, |host| drop(run_plain(host)));
@@ -232,18 +232,9 @@ fn assert_same(metered: &Outputs, plain: &Outputs, name: &str) {
 /// Returns the processor time of one of `runs` runs.
 fn time(program: &Program, runs: u32, mut run: impl FnMut(Host)) -> Duration {
     let hosts: Vec<Host> = (0..runs).map(|_| program.host()).collect();
-    let began = cpu_time();
+    let began = core_time();
     hosts.into_iter().for_each(&mut run);
-    (cpu_time() - began) / runs
-}
-
-/// The time that this thread has spent on a processor.
-fn cpu_time() -> Duration {
-    // The system counts a thread's time up when it leaves its processor.
-    thread::park_timeout(Duration::from_micros(1));
-    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("the system counts time");
-    let first = text.split_whitespace().next().expect("the first number is the time");
-    Duration::from_nanos(first.parse().expect("it is a number"))
+    (core_time() - began) / runs
 }
 
 /// The engine as it comes, with our WASI host.

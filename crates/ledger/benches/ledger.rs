@@ -1,17 +1,10 @@
 //! Measures the ledger on one core, without signatures, each block with its root.
 //!
 //! `cargo bench -p ledger --bench ledger`
-#![expect(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "a measurement reads the clock"
-)]
 
 use std::hint::black_box;
-use std::sync::LazyLock;
-use std::time::Instant;
 
-use bench::{Figure, Report, min_of};
+use bench::{Figure, Report, core_time, min_of};
 use classes::CLASSES;
 use ledger::{Key, Ledger, RULES, Row, verify_proof};
 use types::{
@@ -23,8 +16,7 @@ use types::{
 
 const BLOCK_MS: u64 = 500;
 /// Times that a rate is measured; the fastest counts, since what else runs shows least in it.
-const ROUNDS: usize = 5;
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+const ROUNDS: usize = 20;
 const UNITS_MAX: u64 = 10_000;
 
 fn key(kind: &str, number: usize) -> PublicKey {
@@ -118,29 +110,19 @@ fn issue(chain: &mut Chain, bank: &mut Signers, accounts: impl Iterator<Item = A
     }
 }
 
-/// Returns the seconds that this thread has had a core for; without waits in between, the
-/// difference of two is what passes on an idle machine. Where the system does not count them,
-/// the time of day stands in.
-fn core_seconds() -> f64 {
-    let counted = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanoseconds = counted.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
-    nanoseconds.map_or_else(|| START.elapsed().as_secs_f64(), |nanoseconds| nanoseconds / 1e9)
-}
-
-/// Runs the blocks in five rounds and returns the seconds of the fastest.
+/// Runs the blocks in rounds and returns the seconds of the fastest.
 fn fastest_round(chain: &mut Chain, blocks: &[Vec<Verified>]) -> f64 {
-    let mut fastest = f64::INFINITY;
-    for round in blocks.chunks_exact(blocks.len() / ROUNDS) {
-        let start = core_seconds();
+    let rounds = blocks.chunks_exact(blocks.len() / ROUNDS).map(|round| {
+        let start = core_time();
         round.iter().for_each(|block| chain.block(block));
-        fastest = fastest.min(core_seconds() - start);
-    }
-    fastest
+        core_time() - start
+    });
+    rounds.min().expect("there are rounds").as_secs_f64()
 }
 
 fn transfers() -> Figure {
     let accounts = 20_000;
-    let (blocks, size) = (20 * ROUNDS, 4_000);
+    let (blocks, size) = (5 * ROUNDS, 4_000);
     let mut chain = Chain::new(0, Parameters::local());
     let mut bank = Signers::new("bank", 1, 0);
     issue(&mut chain, &mut bank, (0..accounts).map(|number| address("tenant", number)));
@@ -229,7 +211,7 @@ fn order(now: u64, offers: Vec<OfferId>, duration: Duration) -> OrderTerms {
 
 /// Leases that are ordered, matched, started, metered and settled, and released two seconds later.
 fn cycles() -> Figure {
-    let load = Load { each: 1_000, warm: 8, measured: 30 };
+    let load = Load { each: 1_000, warm: 20, measured: 40 };
     let rate = leases_per_second(Parameters::local(), Duration::from_seconds(3_600), &load);
     Figure::new(rate, "cycles/s").at_least(40_000.0)
 }

@@ -139,7 +139,7 @@ fn a_module_that_is_too_large_is_not_read() {
 }
 
 /// Returns a module with functions of these bodies, of which the first is the program, and a table.
-pub(crate) fn module_of(bodies: &[Function]) -> Vec<u8> {
+fn module_of(bodies: &[Function]) -> Vec<u8> {
     let mut module = wasm_encoder::Module::new();
     let mut types = TypeSection::new();
     types.ty().function([], []);
