@@ -16,7 +16,7 @@ use types::{
 
 const BLOCK_MS: u64 = 500;
 /// Times that a rate is measured; the fastest counts, since what else runs shows least in it.
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 40;
 const UNITS_MAX: u64 = 10_000;
 
 fn key(kind: &str, number: usize) -> PublicKey {
@@ -122,7 +122,7 @@ fn fastest_round(chain: &mut Chain, blocks: &[Vec<Verified>]) -> f64 {
 
 fn transfers() -> Figure {
     let accounts = 20_000;
-    let (blocks, size) = (5 * ROUNDS, 4_000);
+    let (blocks, size) = (3 * ROUNDS, 4_000);
     let mut chain = Chain::new(0, Parameters::local());
     let mut bank = Signers::new("bank", 1, 0);
     issue(&mut chain, &mut bank, (0..accounts).map(|number| address("tenant", number)));
@@ -211,7 +211,7 @@ fn order(now: u64, offers: Vec<OfferId>, duration: Duration) -> OrderTerms {
 
 /// Leases that are ordered, matched, started, metered and settled, and released two seconds later.
 fn cycles() -> Figure {
-    let load = Load { each: 1_000, warm: 20, measured: 40 };
+    let load = Load { each: 1_000, warm: 20, measured: 80 };
     let rate = leases_per_second(Parameters::local(), Duration::from_seconds(3_600), &load);
     Figure::new(rate, "cycles/s").at_least(40_000.0)
 }
@@ -225,7 +225,7 @@ fn lives() -> Figure {
         ..Parameters::local()
     };
     // A quarter of what a block may work through from the queue, as a life passes it four times.
-    let load = Load { each: 250, warm: 80, measured: 100 };
+    let load = Load { each: 250, warm: 80, measured: 120 };
     Figure::new(leases_per_second(parameters, Duration::from_seconds(10), &load), "lives/s")
 }
 
