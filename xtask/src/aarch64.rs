@@ -39,7 +39,7 @@ const TESTS: &[&str] = &[
 
 /// Runs the tests that the filter leaves.
 pub(crate) fn run(house: &House, arguments: &Arguments) -> Result<bool> {
-    Ok(tests(house, arguments.filter())?.close())
+    Ok(tests(house, arguments.operand())?.close())
 }
 
 /// Runs the tests at their everyday size, where the tools are installed.

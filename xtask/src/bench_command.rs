@@ -18,7 +18,7 @@ struct Target {
 /// Measures, then prints the rows with the machine's facts, or as a JSON list.
 pub(crate) fn run(house: &House, arguments: &Arguments) -> Result<bool> {
     let targets = targets(&packages::read(house)?);
-    let (targets, filter) = chosen(&targets, arguments.filter());
+    let (targets, filter) = chosen(&targets, arguments.operand());
     let mut rows = Vec::new();
     for target in &targets {
         eprintln!("measuring {} {}", target.package, target.name);

@@ -2,7 +2,7 @@
 //!
 //! Not part of `ci`: instrumented, the engines take longer to build than all else together.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
 
@@ -15,8 +15,10 @@ const SECONDS: u32 = 40;
 
 /// Runs each target for as many seconds as the argument says.
 pub(crate) fn run(house: &House, arguments: &Arguments) -> Result<bool> {
-    let seconds = match arguments.filter() {
-        Some(seconds) => seconds.parse()?,
+    let seconds = match arguments.operand() {
+        Some(given) => given.parse().with_context(|| {
+            format!("`{given}` is no number of seconds\nhint: `cargo xtask fuzz 40` is the default")
+        })?,
         None => SECONDS,
     };
     if !answers(&mut house.cargo(&["fuzz", "--version"])) {

@@ -78,15 +78,15 @@ const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What stands behind the command's name: flags, and at most one filter.
+/// What stands behind the command's name: flags, and at most one operand.
 #[derive(Debug, Default)]
 pub(crate) struct Arguments {
     flags: Vec<String>,
-    filter: Option<String>,
+    operand: Option<String>,
 }
 
 impl Arguments {
-    /// Sorts the arguments into flags and the filter; refuses flags not named in `usage`.
+    /// Sorts the arguments into flags and the operand; refuses what `usage` does not name.
     fn parse(usage: &str, raw: impl Iterator<Item = String>) -> Result<Self> {
         let mut arguments = Self::default();
         for argument in raw {
@@ -95,10 +95,10 @@ impl Arguments {
                     bail!("unknown flag `{argument}`\nhint: this command takes: {usage}");
                 }
                 arguments.flags.push(argument);
-            } else if !usage.contains("[FILTER]") || arguments.filter.is_some() {
+            } else if !takes_operand(usage) || arguments.operand.is_some() {
                 bail!("unexpected argument `{argument}`\nhint: this command takes: {usage}");
             } else {
-                arguments.filter = Some(argument);
+                arguments.operand = Some(argument);
             }
         }
         Ok(arguments)
@@ -109,10 +109,15 @@ impl Arguments {
         self.flags.iter().any(|given| given == flag)
     }
 
-    /// Returns the filter, if one was given.
-    pub(crate) fn filter(&self) -> Option<&str> {
-        self.filter.as_deref()
+    /// Returns what was given besides flags, such as a filter.
+    pub(crate) fn operand(&self) -> Option<&str> {
+        self.operand.as_deref()
     }
+}
+
+/// Returns whether a usage has a part such as `[FILTER]`, which is no flag.
+fn takes_operand(usage: &str) -> bool {
+    usage.split(' ').any(|part| part.starts_with('[') && !part.starts_with("[-"))
 }
 
 fn main() -> ExitCode {
@@ -148,11 +153,17 @@ mod tests {
     }
 
     #[test]
-    fn flags_and_filter_are_told_apart() {
+    fn flags_and_operand_are_told_apart() {
         let arguments = parse("[--long] [FILTER]", &["book", "--long"]).unwrap();
         assert!(arguments.has("--long"));
         assert!(!arguments.has("--json"));
-        assert_eq!(arguments.filter(), Some("book"));
+        assert_eq!(arguments.operand(), Some("book"));
+    }
+
+    #[test]
+    fn an_operand_has_any_name() {
+        assert_eq!(parse("[SECONDS]", &["40"]).unwrap().operand(), Some("40"));
+        assert_eq!(parse("[SECONDS]", &[]).unwrap().operand(), None);
     }
 
     #[test]

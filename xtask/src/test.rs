@@ -16,11 +16,11 @@ pub(crate) fn run(house: &House, arguments: &Arguments) -> Result<bool> {
         (false, false) => Extent::Normal,
     };
     let mut tally = Tally::default();
-    tally += steps::tests(house, extent, arguments.filter())?;
-    if extent == Extent::Long && arguments.filter().is_none() {
+    tally += steps::tests(house, extent, arguments.operand())?;
+    if extent == Extent::Long && arguments.operand().is_none() {
         tally += aarch64::tests(house, None)?;
     }
-    if extent != Extent::Quick && arguments.filter().is_none() {
+    if extent != Extent::Quick && arguments.operand().is_none() {
         tally += steps::tidiness(house)?;
         tally += steps::form(house)?;
         tally += steps::lints(house)?;

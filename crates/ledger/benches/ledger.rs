@@ -52,20 +52,24 @@ fn genesis(providers: usize, parameters: Parameters) -> Genesis {
 }
 
 /// A chain that grows block by block.
-#[derive(Clone)]
 struct Chain {
     ledger: Ledger,
     time: u64,
+    /// The ledger before the last block, where it is kept: what a node's readers have.
+    before: Option<Ledger>,
 }
 
 impl Chain {
     fn new(providers: usize, parameters: Parameters) -> Self {
         let genesis = genesis(providers, parameters);
-        Self { ledger: Ledger::new(&genesis).expect("valid"), time: 0 }
+        Self { ledger: Ledger::new(&genesis).expect("valid"), time: 0, before: None }
     }
 
     fn block(&mut self, transactions: &[Verified]) {
         self.time += BLOCK_MS;
+        if let Some(before) = &mut self.before {
+            *before = self.ledger.clone();
+        }
         self.ledger.begin(Time::from_ms(self.time)).expect("later");
         for transaction in transactions {
             self.ledger.apply(transaction).expect("accepted");
@@ -211,12 +215,19 @@ fn order(now: u64, offers: Vec<OfferId>, duration: Duration) -> OrderTerms {
 
 /// Leases that are ordered, matched, started, metered and settled, and released two seconds later.
 fn cycles() -> Figure {
-    let load = Load { each: 1_000, warm: 20, measured: 80 };
+    let load = Load { forked: false, each: 1_000, warm: 20, measured: 80 };
     let rate = leases_per_second(Parameters::local(), Duration::from_seconds(3_600), &load);
     Figure::new(rate, "cycles/s").at_least(40_000.0)
 }
 
-/// The same, with all that happens by itself later, until the lease has left the state.
+/// The same, while readers keep the state before each block, as a node's do.
+fn cycles_forked() -> Figure {
+    let load = Load { forked: true, each: 1_000, warm: 20, measured: 80 };
+    let rate = leases_per_second(Parameters::local(), Duration::from_seconds(3_600), &load);
+    Figure::new(rate, "cycles/s")
+}
+
+/// The cycles with all that happens by itself later, until the lease has left the state.
 fn lives() -> Figure {
     let parameters = Parameters {
         start_window_ms: Duration::from_seconds(10),
@@ -225,12 +236,14 @@ fn lives() -> Figure {
         ..Parameters::local()
     };
     // A quarter of what a block may work through from the queue, as a life passes it four times.
-    let load = Load { each: 250, warm: 80, measured: 120 };
+    let load = Load { forked: false, each: 250, warm: 80, measured: 120 };
     Figure::new(leases_per_second(parameters, Duration::from_seconds(10), &load), "lives/s")
 }
 
 /// How many leases open in each block, and how many blocks there are before and while it counts.
 struct Load {
+    /// Whether each block leaves the state before it to readers.
+    forked: bool,
     each: usize,
     warm: u64,
     measured: u64,
@@ -240,7 +253,7 @@ struct Load {
 /// blocks that are not counted.
 fn leases_per_second(parameters: Parameters, duration: Duration, load: &Load) -> f64 {
     let (providers, tenants) = (100, 1_000);
-    let &Load { each, warm, measured } = load;
+    let &Load { forked, each, warm, measured } = load;
     let mut chain = Chain::new(providers, parameters);
     let offers = market(&mut chain, providers, 100);
     let mut bank = Signers::new("bank", 1, u64::try_from(providers).expect("fits"));
@@ -285,6 +298,7 @@ fn leases_per_second(parameters: Parameters, duration: Duration, load: &Load) ->
         })
         .collect();
     let (warm, measured) = blocks.split_at(usize::try_from(warm).expect("fits"));
+    chain.before = forked.then(|| chain.ledger.clone());
     warm.iter().for_each(|block| chain.block(block));
     let seconds = fastest_round(&mut chain, measured);
     (measured.len() / ROUNDS * each) as f64 / seconds
@@ -306,6 +320,7 @@ fn main() {
     report
         .row("ledger/transfers", transfers)
         .row("ledger/cycles", cycles)
+        .row("ledger/cycles, each block forked", cycles_forked)
         .row("ledger/lives", lives)
         .row("ledger/quote of 100,000 offers", quote);
     if WANTS_MANY.iter().any(|name| report.wants(name)) {

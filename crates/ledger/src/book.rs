@@ -1,8 +1,8 @@
 //! The book: where each coin is.
 //!
-//! A coin sits in exactly one row. [`Book::divide`] is the only way that value moves; it takes
-//! from one row what it adds to others. `Issued` rows are the negative side, so issuing adds to
-//! both, and for each asset
+//! A coin sits in exactly one row. [`Book::divide`] and [`Book::empty`] are the only ways that
+//! value moves; they take from one row what they add to others. `Issued` rows are the negative
+//! side, so issuing adds to both, and for each asset
 //!
 //! ```text
 //! Σ rows other than Issued = Σ Issued

@@ -80,7 +80,7 @@ pub use quote::{Exclusion, Quote, Quoted};
 pub use state::Network;
 pub use tx::vote::Proposal;
 
-use state::{Progress, State};
+use state::State;
 
 /// The version of the rules that this program executes.
 pub const RULES: u16 = 1;
@@ -152,10 +152,7 @@ impl Ledger {
     /// When the block made or lost value, which every attempt checks for itself.
     pub fn end(&mut self) -> Ended {
         matching::run(&mut self.state);
-        // The next block is likely to have about as many events.
-        let events = Vec::with_capacity(self.state.block.events.len());
-        let next = Progress { events, ..Progress::default() };
-        let block = std::mem::replace(&mut self.state.block, next);
+        let block = std::mem::take(&mut self.state.block);
         assert_eq!(block.moved, [0, 0], "the movements of a block sum to zero for each asset");
         Ended { events: block.events, root: self.state.settle() }
     }

@@ -206,6 +206,30 @@ mod tests {
         prop::collection::vec(attempts, 0..6)
     }
 
+    #[test]
+    fn a_row_that_comes_and_goes_is_not_written() {
+        let (mut pending, mut map) = (Pending::default(), Map::new());
+        let writes = |pending: &Pending| -> Vec<bool> {
+            pending.rows.values().map(|row| pending.to_write(row).is_some()).collect()
+        };
+        let (new, old) = (key(0), key(3));
+        map.write([(old.as_slice(), Some(&[1][..]))]).unwrap();
+        pending.add(new, |_| {});
+        pending.put(old, |_| {});
+        assert_eq!(writes(&pending), [true, true]);
+        pending.remove(new);
+        pending.remove(old);
+        assert_eq!(writes(&pending), [false, true]);
+        // One that is there again is new only where it was.
+        pending.add(new, |_| {});
+        pending.add(old, |_| {});
+        pending.remove(new);
+        pending.remove(old);
+        assert_eq!(writes(&pending), [false, true]);
+        pending.flush(&mut map);
+        assert!(map.is_empty());
+    }
+
     proptest! {
         #[test]
         fn rows_are_as_the_kept_attempts_left_them(blocks in blocks()) {

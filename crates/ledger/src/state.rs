@@ -186,7 +186,8 @@ impl State {
         self.get_bytes(key).is_some()
     }
 
-    /// Returns whether a row that was there when the block began is there no more.
+    /// Returns whether the block has taken away a row that the map has, of a kind that is not
+    /// written to the map before the block ends.
     pub(crate) fn is_removed(&self, key: Key) -> bool {
         self.pending.get(&key.to_bytes()) == Some(None)
     }

@@ -483,8 +483,10 @@ mod tests {
         for text in ["a", "gpu.vram", "gpu.0.vram", "cpu.x86-64_v3", "ages", "has.age"] {
             assert_eq!(key(text).as_str(), text);
         }
-        for text in ["", ".", "a.", ".a", "a..b", "A", "0a", "-a", "a.-b", "a b", "é", "in", "age"]
-        {
+        for text in [
+            "", ".", "a.", ".a", "a..b", "A", "0a", "-a", "_a", "a.-b", "a._b", "a-.", "a b", "é",
+            "in", "age",
+        ] {
             assert_eq!(ClaimKey::new(text), Err(InvalidClaimKey), "{text}");
         }
     }

@@ -130,3 +130,18 @@ impl Jobs {
 fn is_over(refusal: &Refusal) -> bool {
     matches!(refusal.reject(), Some(Reject::LeaseState | Reject::LeaseUnknown))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_about_the_lease_says_that_it_is_over() {
+        assert!(is_over(&Reject::LeaseState.into()));
+        assert!(is_over(&Reject::LeaseUnknown.into()));
+        assert!(!is_over(&Reject::LeaseNotYours.into()));
+        for code in [Refusal::BUSY, Refusal::SIGNATURE] {
+            assert!(!is_over(&Refusal { code: code.to_owned(), meaning: String::new() }));
+        }
+    }
+}

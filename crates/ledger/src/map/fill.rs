@@ -60,12 +60,13 @@ struct Branches<'a> {
 struct Cells<'a> {
     sides: [&'a Cell; 2],
     own: &'a Cell,
-    /// The place of the node above, if the branch is at the top of its node.
+    /// Where the node above has it too, if the branch is at the top of its node.
     above: Option<&'a Cell>,
 }
 
 impl<'a> Missing<'a> {
-    /// Takes in what is missing at a place of a node and under it.
+    /// Takes in what is missing at a place of a node and under it. That may be nothing, or become
+    /// so at any moment by a fork's doing; what is above gets the hash in each case.
     fn collect(&mut self, node: &'a Node, place: Place, above: Option<&'a Cell>) {
         let mut places = 0;
         self.collect_places(node, place, above, &mut places);
@@ -80,6 +81,9 @@ impl<'a> Missing<'a> {
         places: &mut u64,
     ) {
         if node.is_hashed(place) {
+            if let Some(above) = above {
+                above.store(&node.cell(place).load());
+            }
             return;
         }
         *places |= flag(place);
@@ -96,7 +100,6 @@ impl<'a> Missing<'a> {
                 Some(leaves) => leaves.push((leaf, own)),
                 None => own.store(&leaf.hash()),
             },
-            Err(Child::Node(below)) if below.is_hashed(below.top()) => own.store(&below.hash()),
             Err(Child::Node(below)) => self.collect(below, below.top(), Some(own)),
             Err(Child::Empty) => unreachable!("a branch leads to a place in use"),
         }
@@ -166,4 +169,25 @@ fn hash_branches(bit: Bit, branches: &mut Vec<Cells<'_>>) {
         }
     }
     branches.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Map;
+    use super::*;
+
+    #[test]
+    fn what_another_thread_has_hashed_meanwhile_reaches_the_node_above() {
+        let mut map = Map::new();
+        for key in 0..9 {
+            map.insert(&[key], &[]).unwrap();
+        }
+        let root = map.root();
+        let Child::Node(node) = &map.top else { panic!("nine entries are in a node") };
+        let above = Cell::default();
+        let mut missing = Missing::default();
+        missing.collect(node, node.top(), Some(&above));
+        missing.hash();
+        assert_eq!(above.load(), root);
+    }
 }

@@ -136,7 +136,10 @@ fn forget_votes(state: &mut State, hash: Hash) -> Result<(), Broken> {
     }
     if votes.len() > BLOCK_DUE_MAX {
         let next = state.now().after(Duration::from_ms(1));
-        state.schedule(next, Due::Change(hash));
+        // The change may have been proposed once more, and have the same votes to forget.
+        if !state.has(Key::Due(next, Due::Change(hash))) {
+            state.schedule(next, Due::Change(hash));
+        }
     }
     Ok(())
 }

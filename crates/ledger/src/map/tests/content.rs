@@ -173,7 +173,9 @@ fn leaves_of_every_length_are_hashed_as_the_equation_says() {
 #[test]
 fn more_branches_than_are_hashed_together_are_hashed_as_the_equation_says() {
     let model = numbered(10_000);
-    assert_same(&map_of(&model), &model);
+    let map = map_of(&model);
+    assert_same(&map, &model);
+    assert_eq!(unhashed(&map), 0);
 }
 
 #[test]
@@ -309,4 +311,39 @@ fn two_threads_may_ask_for_the_root_of_shared_nodes() {
             assert_eq!(root.join().unwrap(), expected);
         }
     });
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test is about threads")]
+fn forks_written_differently_may_be_rooted_at_once() {
+    let base = numbered(300);
+    for round in 0..50_u8 {
+        let mut map = map_of(&base);
+        let _ = map.root();
+        // What is shared is not hashed, and every fork has a top of its own.
+        let value = [round];
+        let shared = base.keys().step_by(3).map(|key| (&key[..], Some(&value[..])));
+        map.write(shared).unwrap();
+        let forks = [0_u8, 1, 2, 3].map(|fork| {
+            let mut map = map.clone();
+            map.insert(b"fork", &[fork]).unwrap();
+            map
+        });
+        let start = std::sync::Barrier::new(forks.len());
+        std::thread::scope(|scope| {
+            let roots = forks.each_ref().map(|fork| {
+                scope.spawn(|| {
+                    start.wait();
+                    fork.root()
+                })
+            });
+            for (fork, root) in forks.iter().zip(roots) {
+                assert_eq!(root.join().unwrap(), map_of(&content(fork)).root());
+            }
+        });
+    }
+}
+
+fn content(map: &Map) -> Model {
+    map.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
 }
