@@ -12,11 +12,12 @@ use executors::wasm::GuestStack;
 use executors::wasm::compiler::{Compiler, CompilerOptions};
 use executors::wasm::engine::Engine;
 use executors::wasm::instrument::{ModuleLimits, instrument};
-use wasm_encoder::{
-    BlockType, CodeSection, ExportKind, ExportSection, Function, FunctionSection, InstructionSink,
-    MemArg, MemArgTarget, MemorySection, MemoryType, Module, RefType, TableSection, TableType,
-    TypeSection, ValType,
-};
+use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, MemArgTarget, ValType};
+
+use module::module_of;
+
+#[path = "../tests/jobs/module.rs"]
+mod module;
 
 /// What a module of these measurements may cost.
 const FUEL: u64 = 100_000_000;
@@ -175,41 +176,3 @@ const KINDS: &[Kind] = &[
         })
     }),
 ];
-
-/// Returns a module with functions of these bodies, of which the first is the program, and a table.
-fn module_of(bodies: &[Function]) -> Vec<u8> {
-    let mut module = Module::new();
-    let mut types = TypeSection::new();
-    types.ty().function([], []);
-    let mut functions = FunctionSection::new();
-    bodies.iter().for_each(|_| {
-        functions.function(0);
-    });
-    let mut tables = TableSection::new();
-    tables.table(TableType {
-        element_type: RefType::FUNCREF,
-        table64: false,
-        minimum: 1,
-        maximum: None,
-        shared: false,
-    });
-    let mut memories = MemorySection::new();
-    let memory = MemoryType {
-        minimum: 1,
-        maximum: None,
-        memory64: false,
-        shared: false,
-        page_size_log2: None,
-    };
-    memories.memory(memory);
-    let mut exports = ExportSection::new();
-    exports.export("memory", ExportKind::Memory, 0);
-    exports.export("_start", ExportKind::Func, 0);
-    let mut code = CodeSection::new();
-    bodies.iter().for_each(|body| {
-        code.function(body);
-    });
-    module.section(&types).section(&functions).section(&tables).section(&memories);
-    module.section(&exports).section(&code);
-    module.finish()
-}

@@ -6,12 +6,10 @@ use std::time::{Duration, Instant};
 use classes::job::Exit;
 use executors::job::Outcome;
 use types::Hash;
-use wasm_encoder::{
-    CodeSection, Function, FunctionSection, MemorySection, MemoryType, RefType, TableSection,
-    TableType, TypeSection,
-};
+use wasm_encoder::Function;
 
 use crate::engines::{house, is_emulated, on_both};
+use crate::module::module_of;
 use crate::work::Work;
 
 /// The hash over the names and work roots of all bad guests, on every machine.
@@ -136,44 +134,6 @@ fn a_module_that_is_too_large_is_not_read() {
     let began = Instant::now();
     assert_eq!(on_both(&work).usage.exit, Exit::Unrunnable);
     assert_within(began, Duration::from_millis(500));
-}
-
-/// Returns a module with functions of these bodies, of which the first is the program, and a table.
-fn module_of(bodies: &[Function]) -> Vec<u8> {
-    let mut module = wasm_encoder::Module::new();
-    let mut types = TypeSection::new();
-    types.ty().function([], []);
-    let mut functions = FunctionSection::new();
-    bodies.iter().for_each(|_| {
-        functions.function(0);
-    });
-    let mut tables = TableSection::new();
-    tables.table(TableType {
-        element_type: RefType::FUNCREF,
-        table64: false,
-        minimum: 1,
-        maximum: None,
-        shared: false,
-    });
-    let mut memories = MemorySection::new();
-    let memory = MemoryType {
-        minimum: 1,
-        maximum: None,
-        memory64: false,
-        shared: false,
-        page_size_log2: None,
-    };
-    memories.memory(memory);
-    let mut exports = wasm_encoder::ExportSection::new();
-    exports.export("memory", wasm_encoder::ExportKind::Memory, 0);
-    exports.export("_start", wasm_encoder::ExportKind::Func, 0);
-    let mut code = CodeSection::new();
-    bodies.iter().for_each(|body| {
-        code.function(body);
-    });
-    module.section(&types).section(&functions).section(&tables).section(&memories);
-    module.section(&exports).section(&code);
-    module.finish()
 }
 
 fn nested(depth: usize) -> Vec<u8> {

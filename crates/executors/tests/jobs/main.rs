@@ -6,6 +6,7 @@ mod compile;
 mod engines;
 mod examples;
 mod hostile;
+mod module;
 mod preview1;
 mod programs;
 #[path = "../work/mod.rs"]
