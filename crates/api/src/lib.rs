@@ -31,8 +31,8 @@ pub mod wire;
 
 pub use auth::{Authorization, AuthorizationError};
 pub use client::{
-    Accepted, Client, ClientError, ContentError, EventFilter, EventStream, LeaseQuery, SubmitError,
-    Submitter,
+    Accepted, AuditQuery, Client, ClientError, ContentError, DisputeQuery, EventFilter,
+    EventStream, LeaseQuery, SubmitError, Submitter,
 };
 pub use openapi::openapi;
 pub use routes::{Body, Method, Operation, Parameter, Place, ROUTES, Route, SchemaOf};

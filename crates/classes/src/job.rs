@@ -13,10 +13,15 @@ use types::{
     Reader, Text, Units, codec,
 };
 
-use crate::{Assurance, Class, Malformed, Mismatch, Sample};
+use crate::{Assurance, Class, Malformed, Mismatch, Sample, Steps};
 
 /// The class's number.
 pub const ID: ClassId = ClassId(1);
+/// The least probability of an audit: one in twenty.
+const AUDIT_PROBABILITY_MIN: BasisPoints = match BasisPoints::new(500) {
+    Ok(share) => share,
+    Err(_) => BasisPoints::ZERO,
+};
 /// Fuel in one unit.
 pub const FUEL_PER_UNIT: u64 = 1_000_000;
 /// Arguments of one job.
@@ -226,7 +231,7 @@ impl Class for Job {
     }
 
     fn audit_probability_min(&self) -> BasisPoints {
-        BasisPoints::ZERO
+        AUDIT_PROBABILITY_MIN
     }
 
     fn receipts_max(&self) -> u32 {
@@ -266,6 +271,19 @@ impl Class for Job {
             return Err(Malformed("more fuel than the specification allows"));
         }
         Ok(units_of_fuel(usage.fuel))
+    }
+
+    fn time(&self, bytes: &[u8], units: Units) -> Result<Duration, Malformed> {
+        let speed = u128::from(terms(bytes)?.mfuel_per_second);
+        let ms = u128::from(units.get()).saturating_mul(1_000);
+        let ms = ms.checked_add(speed).and_then(|sum| sum.checked_sub(1)?.checked_div(speed));
+        // Who does nothing in a second never comes to the end.
+        let ms = ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(u64::MAX);
+        Ok(Duration::from_ms(ms))
+    }
+
+    fn steps(&self) -> Option<&'static dyn Steps> {
+        None
     }
 
     fn inputs(&self, bytes: &[u8]) -> Result<Vec<ContentHash>, Malformed> {
@@ -321,6 +339,21 @@ mod tests {
         check(1, 1);
         check(FUEL_PER_UNIT, 1);
         check(FUEL_PER_UNIT + 1, 2);
+    }
+
+    #[test]
+    fn a_begun_millisecond_counts() {
+        let check = |mfuel_per_second, units, ms| {
+            let terms = Terms { metering: 1, mfuel_per_second, memory_pages: 1, output_bytes: 1 };
+            let units = Units::new(units).unwrap();
+            assert_eq!(Job.time(&terms.to_bytes(), units), Ok(Duration::from_ms(ms)));
+        };
+        check(1_000, 0, 0);
+        check(1_000, 1, 1);
+        check(3, 1, 334);
+        check(2_000, 5_000, 2_500);
+        check(0, 1, u64::MAX);
+        check(1, Units::MAX.get(), Units::MAX.get() * 1_000);
     }
 
     #[test]

@@ -25,7 +25,7 @@
 
 use std::fmt;
 
-use types::{BasisPoints, Claims, ClassId, ContentHash, Duration, Units};
+use types::{BasisPoints, Claims, ClassId, ContentHash, Duration, Hash, Units};
 
 pub mod job;
 
@@ -109,6 +109,16 @@ pub trait Class: fmt::Debug + Sync {
     /// [`Malformed`] when the reading is not this class's or is impossible for the specification.
     fn units(&self, spec: &[u8], usage: &[u8]) -> Result<Units, Malformed>;
 
+    /// Returns how long a machine with these terms of an offer takes for so many units.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the terms are not this class's.
+    fn time(&self, terms: &[u8], units: Units) -> Result<Duration, Malformed>;
+
+    /// Returns how the ledger recomputes one step of the class's work, if it can: then a dispute
+    /// narrows down to one. Otherwise validators redo the work.
+    fn steps(&self) -> Option<&'static dyn Steps>;
+
     /// Returns the content that a provider needs to serve a specification.
     ///
     /// # Errors
@@ -123,6 +133,35 @@ pub trait Class: fmt::Debug + Sync {
 
     /// Returns valid instances drawn from `seed`, for laws, fuzzers and documentation.
     fn sample(&self, seed: u64) -> Sample;
+}
+
+/// Work as a chain of roots, each of which follows from the one before by one step that is small
+/// enough for the ledger to recompute.
+pub trait Steps: fmt::Debug + Sync {
+    /// Returns the root before the first step.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the specification is not this class's.
+    fn first(&self, spec: &[u8]) -> Result<Hash, Malformed>;
+
+    /// Returns how many steps lead to what a reading says.
+    ///
+    /// # Errors
+    /// [`Malformed`] when specification or reading are not this class's.
+    fn count(&self, spec: &[u8], usage: &[u8]) -> Result<u64, Malformed>;
+
+    /// Recomputes the step of this number, from 0, and returns the root after it. `witness` shows
+    /// what it reads of the state under the root `before`.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the witness is not of that state.
+    fn step(
+        &self,
+        spec: &[u8],
+        number: u64,
+        before: &Hash,
+        witness: &[u8],
+    ) -> Result<Hash, Malformed>;
 }
 
 /// Valid instances of a class's three encodings, which belong together.
@@ -188,6 +227,7 @@ mod laws {
                 let Sample { terms, spec, usage } = class.sample(0);
                 let _ = class.capacity(&bytes, u32::MAX, Duration::from_ms(u64::MAX));
                 let _ = class.units_max(&bytes);
+                let _ = class.time(&bytes, Units::MAX);
                 let _ = class.matches(&bytes, &terms, &Claims::default());
                 let _ = class.matches(&spec, &bytes, &Claims::default());
                 let _ = class.units(&bytes, &usage);
@@ -202,6 +242,15 @@ mod laws {
                 let spec = class.sample(seed).spec;
                 prop_assert!(class.units_max(&spec[..at.index(spec.len())]).is_err());
                 prop_assert!(class.units_max(&[spec.as_slice(), &[more]].concat()).is_err());
+            }
+        }
+
+        #[test]
+        fn more_units_take_no_less_time(seed: u64, units in 0..1_000_000_000u64) {
+            for class in CLASSES {
+                let terms = class.sample(seed).terms;
+                let time = |units| class.time(&terms, Units::new(units).unwrap()).unwrap();
+                prop_assert!(time(units) <= time(units + 1));
             }
         }
 

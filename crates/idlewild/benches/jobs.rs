@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bench::{Figure, Report};
 use classes::job::{Exit, Limits, Spec};
-use executors::wasm::specification::METERING_VERSION;
+use executors::wasm::{EngineKind, specification::METERING_VERSION};
 use executors::worker::{Request, Settings, Worker};
 use types::{ContentHash, Hash, List, Time};
 
@@ -33,7 +33,8 @@ fn request(program: &Arc<[u8]>) -> Request {
         limits: Limits { fuel: 1_000_000, memory_pages: 16, output_bytes: 4096 },
     };
     let contents = Arc::new(BTreeMap::from([(hash, Arc::clone(program))]));
-    Request { spec, created: Time::from_ms(0), wall: Duration::from_secs(10), contents }
+    let (created, wall, engine) = (Time::from_ms(0), Duration::from_secs(10), EngineKind::Compiler);
+    Request { spec, created, wall, engine, contents }
 }
 
 /// Runs `count` jobs, so many at a time, and returns how long that took.

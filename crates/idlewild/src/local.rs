@@ -1,11 +1,14 @@
-//! A node in this process, for a network on this machine.
+//! A node in this process, for a network on this machine, and the judge of its one validator.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use api::Client;
+use node::config::read_key;
 use node::local::{LocalNetwork, create};
 use node::{Node, start};
+use provider::{Judge, JudgeConfig};
 
 use crate::failure::{Explain, Outcome};
 use crate::network::Network;
@@ -14,14 +17,15 @@ use crate::network::Network;
 #[derive(Debug)]
 pub(crate) struct LocalNode {
     node: Node,
+    judge: Judge,
     url: String,
 }
 
 impl LocalNode {
     /// Starts a node on a free port.
-    pub(crate) async fn start_anywhere(data: &Path) -> Outcome<Self> {
+    pub(crate) async fn start_anywhere(data: &Path, network: &LocalNetwork) -> Outcome<Self> {
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self::start(data, anywhere, &LocalNetwork::default()).await
+        Self::start(data, anywhere, network).await
     }
 
     /// Starts a node of the network in `data`, which is made if there is none.
@@ -32,11 +36,16 @@ impl LocalNode {
     ) -> Outcome<Self> {
         let mut config = create(data, network).because("cannot make the network")?;
         config.listen = listen;
+        let key = read_key(&config.validator_key_path());
+        let key = Arc::new(key.because("cannot read the validator's key")?);
         let node = start(config).await.because("cannot start the node").hint(
             "another node may use this directory or port: choose others with --data and --port",
         )?;
         let url = format!("http://{}", node.address());
-        Ok(Self { node, url })
+        let program = std::env::current_exe().because("cannot find this program's own file")?;
+        let judge = JudgeConfig { node: url.clone(), data: data.join("judge"), program };
+        let judge = Judge::start(judge, key).await.because("cannot start the validator's judge")?;
+        Ok(Self { node, judge, url })
     }
 
     /// Returns the node's address.
@@ -63,6 +72,7 @@ impl LocalNode {
 
     /// Stops the node; what it acknowledged is on disk.
     pub(crate) async fn stop(self) {
+        self.judge.stop().await;
         self.node.shutdown().await;
     }
 }

@@ -78,8 +78,11 @@ pub(crate) struct JobArguments {
     #[arg(long, value_name = "HEX")]
     seed: Option<Hash>,
 
-    /// The probability that the work is checked by auditors, paid on top
-    #[arg(long, value_name = "PERCENT", value_parser = parse::share, default_value = "0")]
+    /// The probability that the work is checked by auditors, at least 5%, paid on top
+    ///
+    /// Auditors are drawn by stake after the work is done, and do it once more. If they find
+    /// something else, validators judge; you have your money back if the work was wrong.
+    #[arg(long, value_name = "PERCENT", value_parser = parse::share, default_value = "5%")]
     audit: u16,
 
     /// How many auditors check, where they do
@@ -191,7 +194,13 @@ impl JobArguments {
             return Ok(AuditTerms::NONE);
         }
         let probability = BasisPoints::new(self.audit)?;
-        let auditors = if self.audit == 0 { 0 } else { self.auditors };
+        let least = classes::Class::audit_probability_min(&classes::job::Job);
+        if probability < least {
+            let text = format!("--audit is at least {} %", least.get() / 100);
+            return Err(Failure::new(Exit::Usage, text)
+                .hint("--private lets nobody check the work, and costs nothing on top"));
+        }
+        let auditors = self.auditors;
         Ok(AuditTerms { probability, auditors, readers: Readers::Auditors })
     }
 }
@@ -371,6 +380,8 @@ mod tests {
         let audited = request(&["--audit", "5%", "--auditors", "3"]).unwrap().terms.audit;
         assert_eq!((audited.probability.get(), audited.auditors), (500, 3));
         let plain = request(&[]).unwrap().terms.audit;
-        assert_eq!((plain.auditors, plain.readers), (0, Readers::Auditors));
+        assert_eq!((plain.probability.get(), plain.auditors), (500, 1));
+        assert_eq!(plain.readers, Readers::Auditors);
+        assert!(request(&["--audit", "4.99%"]).is_err());
     }
 }

@@ -2,118 +2,18 @@
 //!
 //! `cargo bench -p ledger --bench ledger`
 
+#[path = "market/mod.rs"]
+mod market;
+
 use std::hint::black_box;
 
 use bench::{Figure, Report, core_time, min_of};
-use classes::CLASSES;
-use ledger::{Key, Ledger, RULES, Row, verify_proof};
-use types::{
-    Action, Address, Amount, Asset, AuditTerms, Blob, Claim, Claims, Constraint, Duration, Genesis,
-    GenesisWallet, Hash, Issuer, LeaseId, List, OfferId, OfferTerms, OrderId, OrderTerms,
-    Parameters, Provenance, PublicKey, Rate, Receipt, Signature, SignedReceipt, SignedTransaction,
-    Text, Time, Transaction, Value, Verified,
-};
+use ledger::{Key, Row, verify_proof};
+use market::{BLOCK_MS, Chain, Signers, address, amount, handed_in, issue, market, order};
+use types::{Action, Asset, Duration, Hash, Parameters, Verified};
 
-const BLOCK_MS: u64 = 500;
 /// Times that a rate is measured; the fastest counts, since what else runs shows least in it.
 const ROUNDS: usize = 40;
-const UNITS_MAX: u64 = 10_000;
-
-fn key(kind: &str, number: usize) -> PublicKey {
-    let number = u64::try_from(number).expect("fits").to_le_bytes();
-    PublicKey::from_bytes(*Hash::of("bench key", &[kind.as_bytes(), &number]).as_bytes())
-}
-
-fn address(kind: &str, number: usize) -> Address {
-    Address::new(key(kind, number))
-}
-
-fn amount(micro: u64) -> Amount {
-    Amount::new(micro).expect("in range")
-}
-
-fn genesis(providers: usize, parameters: Parameters) -> Genesis {
-    let limit = amount(1 << 50);
-    let issuer = Issuer { address: address("bank", 0), asset: Asset::Usd, limit };
-    let wallets = (0..providers).map(|number| GenesisWallet {
-        address: address("provider", number),
-        amount: amount(1_000_000_000),
-    });
-    Genesis {
-        network: Text::new("bench").expect("short"),
-        time: Time::from_ms(0),
-        rules: RULES,
-        token: true,
-        validators: List::new(vec![key("validator", 0)]).expect("one"),
-        issuers: List::new(vec![issuer]).expect("one"),
-        wallets: List::new(wallets.collect()).expect("few"),
-        parameters: Parameters { offers_max: 100_000, ..parameters },
-    }
-}
-
-/// A chain that grows block by block.
-struct Chain {
-    ledger: Ledger,
-    time: u64,
-    /// The ledger before the last block, where it is kept: what a node's readers have.
-    before: Option<Ledger>,
-}
-
-impl Chain {
-    fn new(providers: usize, parameters: Parameters) -> Self {
-        let genesis = genesis(providers, parameters);
-        Self { ledger: Ledger::new(&genesis).expect("valid"), time: 0, before: None }
-    }
-
-    fn block(&mut self, transactions: &[Verified]) {
-        self.time += BLOCK_MS;
-        if let Some(before) = &mut self.before {
-            *before = self.ledger.clone();
-        }
-        self.ledger.begin(Time::from_ms(self.time)).expect("later");
-        for transaction in transactions {
-            self.ledger.apply(transaction).expect("accepted");
-        }
-        black_box(self.ledger.end());
-    }
-}
-
-/// Signers with their nonces.
-struct Signers {
-    kind: &'static str,
-    nonces: Vec<u64>,
-}
-
-impl Signers {
-    fn new(kind: &'static str, count: usize, nonce: u64) -> Self {
-        Self { kind, nonces: vec![nonce; count] }
-    }
-
-    fn sign(&mut self, number: usize, expires: u64, action: Action) -> Verified {
-        let nonce = self.nonces[number];
-        self.nonces[number] += 1;
-        let signer = address(self.kind, number);
-        let expires = Time::from_ms(expires);
-        let transaction = Transaction { signer, nonce, expires, action };
-        let signature = Signature::from_bytes([0; 64]);
-        Verified::trust(SignedTransaction { transaction, signature })
-    }
-}
-
-fn issue(chain: &mut Chain, bank: &mut Signers, accounts: impl Iterator<Item = Address>) {
-    let accounts: Vec<Address> = accounts.collect();
-    for accounts in accounts.chunks(4_000) {
-        let block: Vec<Verified> = accounts
-            .iter()
-            .map(|to| {
-                let (to, asset, amount) = (*to, Asset::Usd, amount(100_000_000));
-                bank.sign(0, chain.time + 10_000, Action::Issue { to, asset, amount })
-            })
-            .collect();
-        chain.block(&block);
-    }
-}
-
 /// Runs the blocks in rounds and returns the seconds of the fastest.
 fn fastest_round(chain: &mut Chain, blocks: &[Vec<Verified>]) -> f64 {
     let rounds = blocks.chunks_exact(blocks.len() / ROUNDS).map(|round| {
@@ -146,71 +46,6 @@ fn transfers() -> Figure {
     let seconds = fastest_round(&mut chain, &blocks);
     let count = blocks.iter().map(Vec::len).sum::<usize>() / ROUNDS;
     Figure::new(count as f64 / seconds, "transfers/s").at_least(200_000.0)
-}
-
-fn claims() -> Claims {
-    let mut claims = Claims::default();
-    for (key, value) in [
-        ("cpu.cores", Value::Integer(16)),
-        ("memory", Value::Bytes(64 << 30)),
-        ("region", Value::text("eu").expect("short")),
-    ] {
-        let claim = Claim { value, provenance: Provenance::Declared, at: Time::from_ms(0) };
-        claims.insert(key.parse().expect("a key"), claim).expect("few");
-    }
-    claims
-}
-
-/// Registers providers with stake and posts their offers; returns these.
-fn market(chain: &mut Chain, providers: usize, offers_each: usize) -> Vec<OfferId> {
-    let mut bank = Signers::new("bank", 1, 0);
-    issue(chain, &mut bank, (0..providers).map(|number| address("provider", number)));
-    let mut signers = Signers::new("provider", providers, 0);
-    let sample = CLASSES[0].sample(UNITS_MAX * 1_000_000);
-    let mut offers = Vec::new();
-    for number in 0..providers {
-        let expires = chain.time + 80_000_000;
-        let node_key = key("node", number);
-        let mut block = vec![
-            signers.sign(
-                number,
-                expires,
-                Action::Register { node_key, consent: Signature::from_bytes([0; 64]) },
-            ),
-            signers.sign(number, expires, Action::Stake { amount: amount(200_000_000) }),
-        ];
-        for offer in 0..offers_each {
-            let rate = u64::try_from(1_000_000 + offer * providers + number).expect("fits");
-            let terms = OfferTerms {
-                class: CLASSES[0].id(),
-                terms: Blob::new(sample.terms.clone()).expect("short"),
-                claims: claims(),
-                rate: Rate::new(rate).expect("in range"),
-                minimum: amount(1_543),
-                slots: 64,
-                expires: Time::from_ms(chain.time + 80_000_000),
-            };
-            let post = signers.sign(number, expires, Action::PostOffer(Box::new(terms)));
-            offers.push(OfferId::from(post.id()));
-            block.push(post);
-        }
-        chain.block(&block);
-    }
-    offers
-}
-
-fn order(now: u64, offers: Vec<OfferId>, duration: Duration) -> OrderTerms {
-    let sample = CLASSES[0].sample(UNITS_MAX * 1_000_000);
-    OrderTerms {
-        class: CLASSES[0].id(),
-        spec: Blob::new(sample.spec).expect("short"),
-        constraint: r#"memory >= 16GiB && region == "eu""#.parse::<Constraint>().expect("valid"),
-        budget: amount(10_000_000),
-        offers: List::new(offers).expect("few"),
-        audit: AuditTerms::NONE,
-        duration,
-        expires: Time::from_ms(now + 60_000),
-    }
 }
 
 /// Leases that are ordered, matched, started, metered and settled, and released two seconds later.
@@ -260,7 +95,6 @@ fn leases_per_second(parameters: Parameters, duration: Duration, load: &Load) ->
     issue(&mut chain, &mut bank, (0..tenants).map(|number| address("tenant", number)));
     let mut tenant_signers = Signers::new("tenant", tenants, 0);
     let mut node_signers = Signers::new("node", providers, 0);
-    let usage = CLASSES[0].sample(UNITS_MAX * 1_000_000).usage;
     let mut cycle = 0;
     let blocks: Vec<Vec<Verified>> = (1..=warm + measured)
         .map(|block| {
@@ -269,30 +103,11 @@ fn leases_per_second(parameters: Parameters, duration: Duration, load: &Load) ->
             for _ in 0..each {
                 cycle += 1;
                 let at = cycle * 7_919 % offers.len();
-                let terms = Box::new(order(now, vec![offers[at]], duration));
-                let expires = now + 60_000;
-                let place =
-                    tenant_signers.sign(cycle % tenants, expires, Action::PlaceOrder(terms));
-                let lease = LeaseId::from(OrderId::from(place.id()));
-                let number = at / 100;
-                let start = node_signers.sign(number, expires, Action::Start { lease });
-                let receipt = Receipt {
-                    lease,
-                    sequence: 1,
-                    from: Time::from_ms(now),
-                    to: Time::from_ms(now),
-                    usage: Blob::new(usage.clone()).expect("short"),
-                    work_root: Hash::ZERO,
-                };
-                let signed = SignedReceipt {
-                    receipt,
-                    node_key: key("node", number),
-                    signature: Signature::from_bytes([0; 64]),
-                    countersignature: None,
-                };
-                let submit = Action::SubmitReceipt(Box::new(signed));
-                let submit = node_signers.sign(number, expires, submit);
-                transactions.extend([place, start, submit]);
+                let terms = order(now, vec![offers[at]], duration);
+                let tenant = (&mut tenant_signers, cycle % tenants);
+                let node = (&mut node_signers, at / 100);
+                let (_, signed) = handed_in(now, terms, tenant, node, Hash::ZERO);
+                transactions.extend(signed);
             }
             transactions
         })

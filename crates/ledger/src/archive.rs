@@ -5,7 +5,7 @@
 //! siblings can prove for ever that it was there:
 //!
 //! ```text
-//! leaf = H("idlewild archived", lease ‖ order ‖ receipts)
+//! leaf = H("idlewild archived", lease ‖ order ‖ receipts ‖ audit ‖ dispute)
 //! node = H("idlewild archive", left ‖ right)
 //! ```
 
@@ -47,7 +47,7 @@ impl Archive {
     }
 }
 
-/// Takes a closed lease out of the state, with its order and its receipts.
+/// Takes a closed lease out of the state, with its order, receipts, audit and dispute.
 pub(crate) fn take(state: &mut State, id: LeaseId) -> Result<(), Broken> {
     let lease: Lease = state.need(Key::Lease(id))?;
     if !matches!(lease.state, LeaseState::Closed { .. }) {
@@ -60,6 +60,17 @@ pub(crate) fn take(state: &mut State, id: LeaseId) -> Result<(), Broken> {
         let receipt = Key::Receipt(id, sequence);
         content.extend_from_slice(state.get_bytes(receipt).ok_or(Broken)?);
         state.remove(receipt);
+    }
+    for key in [Key::Audit(id), Key::Dispute(id)] {
+        // As an option of the record.
+        match state.get_bytes(key) {
+            Some(record) => {
+                content.push(1);
+                content.extend_from_slice(record);
+                state.remove(key);
+            }
+            None => content.push(0),
+        }
     }
     state.remove(Key::Lease(id));
     state.remove(Key::Order(lease.order));

@@ -138,6 +138,22 @@ pub enum Key {
     Vote(Hash, Address),
     /// The accumulator of leases that left the state.
     Archive,
+    /// The audit of a lease.
+    Audit(LeaseId),
+    /// The dispute over a lease.
+    Dispute(LeaseId),
+    /// An auditor of a class.
+    Auditor(ClassId, Address),
+    /// Whose a seat among the auditors of a class is.
+    Seat(ClassId, u32),
+    /// How many seats the auditors of a class have.
+    Seats(ClassId),
+    /// An audit's place among those that an auditor has to do.
+    AuditByAuditor(Address, LeaseId),
+    /// A dispute's place among those that are not decided.
+    OpenDispute(LeaseId),
+    /// What is known of a provider's work in a class.
+    Reputation(Address, ClassId),
 }
 
 /// The encoding of a key, or of a prefix of keys; at most [`LEDGER_KEY_BYTES_MAX`] bytes.
@@ -178,7 +194,13 @@ impl KeyBytes {
 
     /// Returns whether rows of this kind are walked in order while a block is executed.
     pub(crate) fn is_walked(&self) -> bool {
-        matches!(self.bytes, [tag::OFFER_BY_PRICE | tag::OPEN_ORDER | tag::VOTE, ..])
+        matches!(
+            self.bytes,
+            [
+                tag::OFFER_BY_PRICE | tag::OPEN_ORDER | tag::VOTE | tag::UNBONDING | tag::PROPOSAL,
+                ..
+            ]
+        )
     }
 }
 
@@ -226,6 +248,12 @@ mod tag {
     pub(super) const PROPOSAL: u8 = 16;
     pub(super) const VOTE: u8 = 17;
     pub(super) const ARCHIVE: u8 = 18;
+    pub(super) const AUDITOR: u8 = 19;
+    pub(super) const SEAT: u8 = 20;
+    pub(super) const SEATS: u8 = 21;
+    pub(super) const AUDIT_BY_AUDITOR: u8 = 22;
+    pub(super) const OPEN_DISPUTE: u8 = 23;
+    pub(super) const REPUTATION: u8 = 24;
 }
 
 /// Parts of what stands under [`tag::ACCOUNT`].
@@ -249,6 +277,8 @@ mod order {
     pub(super) const PENDING: u8 = 4;
     pub(super) const GUARANTEE: u8 = 5;
     pub(super) const RECEIPT: u8 = 6;
+    pub(super) const AUDIT: u8 = 7;
+    pub(super) const DISPUTE: u8 = 8;
 }
 
 /// Parts of what stands under [`tag::OFFER`].
@@ -293,6 +323,12 @@ pub(crate) enum Prefix {
     Proposals,
     /// The votes for a change.
     Votes(Hash),
+    /// The audits that an auditor has to do.
+    AuditsByAuditor(Address),
+    /// Disputes that are not decided.
+    OpenDisputes,
+    /// What is known of a provider's work.
+    Reputations(Address),
 }
 
 impl Prefix {
@@ -316,6 +352,11 @@ impl Prefix {
             Self::Due => tagged(tag::DUE),
             Self::Proposals => tagged(tag::PROPOSAL),
             Self::Votes(hash) => tagged(tag::VOTE).with(hash.as_bytes()),
+            Self::AuditsByAuditor(address) => {
+                tagged(tag::AUDIT_BY_AUDITOR).with(address.as_bytes())
+            }
+            Self::OpenDisputes => tagged(tag::OPEN_DISPUTE),
+            Self::Reputations(address) => tagged(tag::REPUTATION).with(address.as_bytes()),
         }
     }
 }
@@ -461,6 +502,22 @@ impl Key {
             Self::Proposal(hash) => tagged(tag::PROPOSAL).with(hash.as_bytes()),
             Self::Vote(hash, voter) => Prefix::Votes(hash).to_bytes().with(voter.as_bytes()),
             Self::Archive => tagged(tag::ARCHIVE),
+            Self::Audit(lease) => of_lease(lease, order::AUDIT),
+            Self::Dispute(lease) => of_lease(lease, order::DISPUTE),
+            Self::Auditor(ClassId(class), address) => {
+                tagged(tag::AUDITOR).with(&class.to_be_bytes()).with(address.as_bytes())
+            }
+            Self::Seat(ClassId(class), index) => {
+                tagged(tag::SEAT).with(&class.to_be_bytes()).with(&index.to_be_bytes())
+            }
+            Self::Seats(ClassId(class)) => tagged(tag::SEATS).with(&class.to_be_bytes()),
+            Self::AuditByAuditor(address, lease) => {
+                Prefix::AuditsByAuditor(address).to_bytes().with(lease.as_bytes())
+            }
+            Self::OpenDispute(lease) => tagged(tag::OPEN_DISPUTE).with(lease.as_bytes()),
+            Self::Reputation(address, ClassId(class)) => {
+                Prefix::Reputations(address).to_bytes().with(&class.to_be_bytes())
+            }
         }
     }
 
@@ -505,6 +562,12 @@ impl Key {
             tag::PROPOSAL => Self::Proposal(Hash::from_bytes(fields.array()?)),
             tag::VOTE => Self::Vote(Hash::from_bytes(fields.array()?), fields.address()?),
             tag::ARCHIVE => Self::Archive,
+            tag::AUDITOR => Self::Auditor(fields.class()?, fields.address()?),
+            tag::SEAT => Self::Seat(fields.class()?, fields.number32()?),
+            tag::SEATS => Self::Seats(fields.class()?),
+            tag::AUDIT_BY_AUDITOR => Self::AuditByAuditor(fields.address()?, fields.lease()?),
+            tag::OPEN_DISPUTE => Self::OpenDispute(fields.lease()?),
+            tag::REPUTATION => Self::Reputation(fields.address()?, fields.class()?),
             _ => return None,
         })
     }
@@ -535,9 +598,9 @@ impl Key {
             order::ESCROW => Row::Escrow(lease),
             order::PENDING => Row::Pending(lease),
             order::GUARANTEE => Row::Guarantee(lease),
-            order::RECEIPT => {
-                return Some(Self::Receipt(lease, u32::from_be_bytes(fields.array()?)));
-            }
+            order::RECEIPT => return Some(Self::Receipt(lease, fields.number32()?)),
+            order::AUDIT => return Some(Self::Audit(lease)),
+            order::DISPUTE => return Some(Self::Dispute(lease)),
             _ => return None,
         };
         Some(Self::Book(row, fields.asset()?))
@@ -564,6 +627,10 @@ impl Fields<'_> {
 
     fn number8(&mut self) -> Option<u8> {
         self.array().map(u8::from_be_bytes)
+    }
+
+    fn number32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_be_bytes)
     }
 
     fn number64(&mut self) -> Option<u64> {

@@ -1,18 +1,21 @@
 //! The life of a lease: how it opens, and how it is settled when it closes.
 //!
 //! A lease stands in the queue of what happens by itself exactly once, at the time that its state
-//! waits for: its start, its end, its deadline, the end of its grace; closed, the release of the
-//! provider's part and then its archiving.
+//! waits for: its start, its end, its deadline, the end of its grace; closed, each step of the
+//! check of its work, its release, and then its archiving.
+//!
+//! What its work costs waits in `Pending` until the check is over. Then it is paid, or the tenant
+//! has it back.
 
 use types::{
-    Address, Amount, Asset, Duration, Event, Lease, LeaseId, LeaseState, OrderId, OrderTerms,
-    Provider, Settlement, Tally, Time, Units,
+    Address, Amount, Asset, CheckState, Duration, Event, Lease, LeaseId, LeaseState, OrderId,
+    OrderTerms, Provider, Settlement, Tally, Time,
 };
 
 pub(crate) use types::CloseReason;
 
 use crate::{
-    archive, epoch,
+    archive, audit, dispute, epoch,
     key::{Due, Key, Row},
     matching::{self, Take},
     settlement::{self, Owed},
@@ -28,7 +31,7 @@ pub(crate) fn open(
     take: Take,
     from: Row,
 ) -> Result<(), Broken> {
-    let Take { offer, mut provider, leased, units, price, premium } = take;
+    let Take { offer, mut provider, leased, units, price, premium, exposure } = take;
     let (id, now) = (LeaseId::from(order), state.now());
     let escrow = price.plus(premium)?;
     let start_by = now.after(state.parameters().start_window_ms);
@@ -39,6 +42,7 @@ pub(crate) fn open(
         _ => state.put(Key::OfferLeased(offer.id), &leased.checked_add(1).ok_or(Broken)?)?,
     }
     provider.leases = provider.leases.checked_add(1).ok_or(Broken)?;
+    provider.exposure = provider.exposure.plus(exposure)?;
     state.put(Key::Provider(provider.address), &provider)?;
     let lease = Lease {
         id,
@@ -58,6 +62,8 @@ pub(crate) fn open(
         state: LeaseState::Pending { start_by },
         receipts: 0,
         settlement: Settlement::default(),
+        check: CheckState::Unchecked,
+        exposure,
         release: None,
     };
     state.put(Key::Lease(id), &lease)?;
@@ -75,14 +81,14 @@ pub(crate) fn open(
     Ok(())
 }
 
-/// Returns what a lease that is not closed waits for by itself.
+/// Returns the time that a lease waits for, until it is paid or refunded.
 fn awaited(lease: &Lease) -> Option<Time> {
     match lease.state {
         LeaseState::Pending { start_by } => Some(start_by.min(lease.ends)),
         LeaseState::Active { .. } => Some(lease.ends),
         LeaseState::Reclaiming { deadline, .. } => Some(deadline),
         LeaseState::Closing { until, .. } => Some(until),
-        LeaseState::Closed { .. } => None,
+        LeaseState::Closed { .. } => lease.check.awaited().or(lease.release),
     }
 }
 
@@ -106,6 +112,19 @@ pub(crate) fn advance(state: &mut State, mut lease: Lease, to: LeaseState) -> Re
     state.put(Key::Lease(lease.id), &lease)
 }
 
+/// Takes the check of a closed lease's work on; one that is over lets the lease be released.
+pub(crate) fn check(state: &mut State, lease: &mut Lease, to: CheckState) -> Result<(), Broken> {
+    unschedule(state, lease);
+    lease.check = to;
+    if to.awaited().is_none() {
+        lease.release = lease.release.map(|release| release.max(state.now()));
+        let &mut Lease { id, tenant, provider, .. } = lease;
+        state.emit(Event::Checked { lease: id, tenant, provider, check: to });
+    }
+    schedule(state, lease);
+    state.put(Key::Lease(lease.id), lease)
+}
+
 /// Lets happen what a lease waited for.
 pub(crate) fn happen(state: &mut State, id: LeaseId) -> Result<(), Broken> {
     let lease: Lease = state.need(Key::Lease(id))?;
@@ -120,9 +139,13 @@ pub(crate) fn happen(state: &mut State, id: LeaseId) -> Result<(), Broken> {
         }
         LeaseState::Reclaiming { .. } => close(state, lease, CloseReason::ProviderReclaimed),
         LeaseState::Closing { reason, .. } => close(state, lease, reason),
-        LeaseState::Closed { .. } => match release(state, &lease)? {
-            Amount::ZERO => archive::take(state, id),
-            _ => Ok(()),
+        LeaseState::Closed { .. } => match lease.check {
+            CheckState::Waiting { .. } => audit::draw(state, lease),
+            CheckState::Committing { .. } => audit::end_commits(state, lease),
+            CheckState::Revealing { .. } => audit::end_round(state, lease),
+            CheckState::Disputed { .. } => dispute::lapse(state, lease),
+            _ if state.has(Key::Book(Row::Pending(id), Asset::Usd)) => release(state, lease),
+            _ => archive::take(state, id),
         },
     }
 }
@@ -165,17 +188,20 @@ pub(crate) fn close(
         escrow: lease.escrow,
     };
     lease.settlement = settlement::split(&terms, owed, state.parameters())?;
-    pay(state, &lease)?;
+    lock(state, &lease)?;
     lease.state = LeaseState::Closed { at: now, reason };
-    lease.release = match lease.settlement.net.is_zero() {
-        true => None,
-        false => Some(now.after(state.parameters().release_window_ms)),
-    };
-    match lease.release {
-        Some(release) => state.schedule(release, Due::Lease(lease.id)),
+    let parameters = state.parameters();
+    if lease.receipts > 0 && lease.audit.auditors > 0 {
+        lease.check = CheckState::Waiting { draw: now.after(parameters.draw_delay_ms) };
+    }
+    if !lease.settlement.gross.is_zero() {
+        lease.release = Some(now.after(parameters.release_window_ms));
+    }
+    match awaited(&lease) {
+        Some(_) => schedule(state, &lease),
         None => schedule_archive(state, lease.id),
     }
-    free(state, &lease)?;
+    free(state, &mut lease)?;
     state.put(Key::Lease(lease.id), &lease)?;
     state.emit(Event::LeaseClosed {
         lease: lease.id,
@@ -188,15 +214,73 @@ pub(crate) fn close(
     Ok(())
 }
 
-/// Gives a closed lease's provider its part and returns how much that is; nothing if it has it.
-fn release(state: &mut State, lease: &Lease) -> Result<Amount, Broken> {
-    let &Lease { id, provider, .. } = lease;
-    let amount = state.book().empty(Row::Pending(id), Row::Wallet(provider), Asset::Usd)?;
-    if !amount.is_zero() {
-        state.emit(Event::Released { lease: id, provider, amount });
-        schedule_archive(state, id);
+/// Pays what a closed lease's work costs, unless its provider was found cheating meanwhile: what
+/// is not paid to a cheat yet, and nobody checked, it never gets.
+fn release(state: &mut State, mut lease: Lease) -> Result<(), Broken> {
+    let mut provider: Provider = state.need(Key::Provider(lease.provider))?;
+    let is_cheat = provider.slashed.is_some_and(|slashed| slashed >= lease.created);
+    if is_cheat && lease.check != CheckState::Passed {
+        check(state, &mut lease, CheckState::Forfeited)?;
+        // The premium was for the draw.
+        return refund(state, lease, Amount::ZERO);
     }
-    Ok(amount)
+    if !lease.exposure.is_zero() {
+        uncover(state, &mut lease, &mut provider)?;
+        state.put(Key::Lease(lease.id), &lease)?;
+    }
+    let Settlement { units, gross, burn, treasury, net, .. } = lease.settlement;
+    let parts =
+        [(Row::Buyback, burn), (Row::Treasury, treasury), (Row::Wallet(lease.provider), net)];
+    state.book().divide(Row::Pending(lease.id), &parts, Asset::Usd)?;
+    let mut tally: Tally = epoch::tally(state, lease.class)?;
+    tally.supply.earning = tally.supply.earning.saturating_plus(units);
+    if lease.check == CheckState::Passed {
+        tally.supply.verified = tally.supply.verified.saturating_plus(units);
+    }
+    tally.income.revenue = tally.income.revenue.saturating_plus(gross);
+    tally.income.burn = tally.income.burn.saturating_plus(burn);
+    state.put(Key::Tally(lease.class), &tally)?;
+    state.emit(Event::Released { lease: lease.id, provider: lease.provider, amount: net });
+    schedule_archive(state, lease.id);
+    Ok(())
+}
+
+/// Lets what a lease took up of its provider's stake cover other work.
+fn uncover(state: &mut State, lease: &mut Lease, provider: &mut Provider) -> Result<(), Broken> {
+    provider.exposure = provider.exposure.minus(lease.exposure)?;
+    lease.exposure = Amount::ZERO;
+    state.put(Key::Provider(lease.provider), provider)?;
+    matching::grant_passes(state, lease.class)
+}
+
+/// Gives a tenant its money back: what its work would have cost, and of its premium what the pool
+/// has of `premium_back`.
+pub(crate) fn refund(
+    state: &mut State,
+    mut lease: Lease,
+    premium_back: Amount,
+) -> Result<(), Broken> {
+    unschedule(state, &lease);
+    let Lease { id, tenant, provider: address, .. } = lease;
+    let Settlement { gross, premium, refund, .. } = lease.settlement;
+    let wallet = Row::Wallet(tenant);
+    state.book().transfer(Row::Pending(id), wallet, Asset::Usd, gross)?;
+    let back = audit::pay_from_pool(state, wallet, premium_back)?;
+    let amount = gross.plus(back)?;
+    lease.settlement = Settlement {
+        premium: premium.minus(back)?,
+        refund: refund.plus(amount)?,
+        ..Settlement::default()
+    };
+    lease.release = None;
+    if !lease.exposure.is_zero() {
+        let mut provider: Provider = state.need(Key::Provider(address))?;
+        uncover(state, &mut lease, &mut provider)?;
+    }
+    state.put(Key::Lease(id), &lease)?;
+    state.emit(Event::Refunded { lease: id, tenant, provider: address, amount });
+    schedule_archive(state, id);
+    Ok(())
 }
 
 fn schedule_archive(state: &mut State, id: LeaseId) {
@@ -207,32 +291,29 @@ fn schedule_archive(state: &mut State, id: LeaseId) {
     state.schedule(archived, Due::Lease(id));
 }
 
-/// Pays out the escrow as the settlement says, and counts it.
-fn pay(state: &mut State, lease: &Lease) -> Result<(), Broken> {
-    let Settlement { units, gross, burn, treasury, net, premium, refund } = lease.settlement;
+/// Divides the escrow as the settlement says; what the work costs waits.
+fn lock(state: &mut State, lease: &Lease) -> Result<(), Broken> {
+    let Settlement { gross, premium, refund, .. } = lease.settlement;
     let parts = [
-        (Row::Buyback, burn),
-        (Row::Treasury, treasury),
-        (Row::Pending(lease.id), net),
+        (Row::Pending(lease.id), gross),
         (Row::AuditPool, premium),
         (Row::Wallet(lease.tenant), refund),
     ];
-    state.book().divide(Row::Escrow(lease.id), &parts, Asset::Usd)?;
-    if units == Units::ZERO && gross.is_zero() {
-        return Ok(());
-    }
-    let mut tally: Tally = epoch::tally(state, lease.class)?;
-    tally.supply.earning = tally.supply.earning.saturating_plus(units);
-    tally.income.revenue = tally.income.revenue.saturating_plus(gross);
-    tally.income.burn = tally.income.burn.saturating_plus(burn);
-    state.put(Key::Tally(lease.class), &tally)
+    state.book().divide(Row::Escrow(lease.id), &parts, Asset::Usd)
 }
 
-/// Frees the slot that a lease took.
-fn free(state: &mut State, lease: &Lease) -> Result<(), Broken> {
+/// Frees the slot that a lease took, and the stake that its price took up beyond what it costs.
+fn free(state: &mut State, lease: &mut Lease) -> Result<(), Broken> {
     state.remove(Key::LeaseByProvider(lease.provider, lease.id));
     let mut provider: Provider = state.need(Key::Provider(lease.provider))?;
     provider.leases = provider.leases.checked_sub(1).ok_or(Broken)?;
+    let exposure = match lease.receipts {
+        0 => Amount::ZERO,
+        _ => matching::exposure(state, &lease.audit, lease.settlement.gross)
+            .map_or(lease.exposure, |exposure| exposure.min(lease.exposure)),
+    };
+    provider.exposure = provider.exposure.minus(lease.exposure.minus(exposure)?)?;
+    lease.exposure = exposure;
     state.put(Key::Provider(lease.provider), &provider)?;
     let leased: u32 = state.need(Key::OfferLeased(lease.offer))?;
     match leased.checked_sub(1).ok_or(Broken)? {

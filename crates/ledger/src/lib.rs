@@ -28,7 +28,7 @@
 //!     parameters: Parameters::local(),
 //! };
 //! let mut ledger = Ledger::new(&genesis)?;
-//! ledger.begin(Time::from_ms(500))?;
+//! ledger.begin(Time::from_ms(500), genesis.hash())?;
 //! let ended = ledger.end();
 //! let key = Key::Book(Row::Treasury, Asset::Usd);
 //! let proved = ledger.prove(&key);
@@ -45,7 +45,10 @@
 )]
 
 mod archive;
+mod audit;
+mod auditors;
 mod book;
+mod dispute;
 mod due;
 mod epoch;
 mod genesis;
@@ -62,6 +65,7 @@ mod pending;
 mod query;
 mod quote;
 mod settlement;
+mod slash;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -123,15 +127,19 @@ impl Ledger {
 
     /// Begins a block: the epoch closes if its time has come, and what is due happens.
     ///
+    /// `beacon` decides what is drawn: a hash that nobody who sends transactions could foresee when
+    /// the block before was made.
+    ///
     /// # Errors
     /// [`TimeError`], and nothing changes, when `time` is not after the last block's.
-    pub fn begin(&mut self, time: Time) -> Result<(), TimeError> {
+    pub fn begin(&mut self, time: Time, beacon: Hash) -> Result<(), TimeError> {
         let network = &mut self.state.network;
         if time <= network.time {
             return Err(TimeError { last: network.time, given: time });
         }
         network.time = time;
         network.height = network.height.saturating_add(1);
+        self.state.block.beacon = beacon;
         let advanced = self.state.attempt(epoch::advance);
         debug_assert!(advanced.is_ok(), "an epoch could not close");
         due::run(&mut self.state);

@@ -8,8 +8,8 @@
 
 use classes::Class;
 use types::{
-    Amount, Asset, ClassId, Constraint, Offer, OfferId, OfferTerms, Order, OrderId, OrderTerms,
-    Provider, Time, Truth, Units, Value, codec,
+    Amount, Asset, AuditTerms, ClassId, Constraint, Offer, OfferId, OfferTerms, Order, OrderId,
+    OrderTerms, OutOfRange, Provider, Time, Truth, Units, Value, codec,
     constraint::{Comparison, Expression, Test, evaluate},
     limits::BLOCK_OFFERS_EXAMINED_MAX,
 };
@@ -47,6 +47,8 @@ pub(crate) struct Take {
     pub(crate) price: Amount,
     /// The premium on that.
     pub(crate) premium: Amount,
+    /// What of the provider's stake it takes up.
+    pub(crate) exposure: Amount,
 }
 
 /// Why an offer does not take an order.
@@ -66,6 +68,8 @@ pub(crate) enum Obstacle {
     Full,
     /// It costs more than the budget.
     Budget,
+    /// Its provider's stake does not cover more work that is not checked yet.
+    Exposed,
     /// The class says that it cannot serve the specification.
     Mismatch(&'static str),
     /// Its claims do not make the constraint true.
@@ -94,13 +98,16 @@ pub(crate) fn examine(state: &State, demand: &Demand<'_>, id: OfferId) -> Result
         _ if !is_staked(state, &provider)? => Obstacle::StakeShort,
         _ if leased >= offer.terms.slots => Obstacle::Full,
         None => Obstacle::Budget,
-        Some((price, premium)) => match suits(state, demand, &offer) {
-            Some(obstacle) => obstacle,
-            None => {
-                let units = demand.units;
-                let take = Take { offer, provider, leased, units, price, premium };
-                return Ok(Examined::Takes(Box::new(take)));
-            }
+        Some((price, premium)) => match covered(state, &demand.terms.audit, price, &provider)? {
+            None => Obstacle::Exposed,
+            Some(exposure) => match suits(state, demand, &offer) {
+                Some(obstacle) => obstacle,
+                None => {
+                    let units = demand.units;
+                    let take = Take { offer, provider, leased, units, price, premium, exposure };
+                    return Ok(Examined::Takes(Box::new(take)));
+                }
+            },
         },
     };
     Ok(Examined::Not(obstacle, Some(Box::new(offer))))
@@ -112,6 +119,35 @@ fn price(demand: &Demand<'_>, offer: &Offer) -> Option<(Amount, Amount)> {
     let premium = demand.terms.audit.premium(price).ok()?;
     let total = price.plus(premium).ok()?;
     (total <= demand.terms.budget).then_some((price, premium))
+}
+
+/// Returns what of its provider's stake a lease at `price` takes up; without a token, nothing.
+pub(crate) fn exposure(
+    state: &State,
+    audit: &AuditTerms,
+    price: Amount,
+) -> Result<Amount, OutOfRange> {
+    match state.charter().token {
+        true => state.parameters().exposure(audit, price),
+        false => Ok(Amount::ZERO),
+    }
+}
+
+/// Returns what of its provider's stake a lease at `price` takes up, if the stake covers it.
+fn covered(
+    state: &State,
+    audit: &AuditTerms,
+    price: Amount,
+    provider: &Provider,
+) -> Result<Option<Amount>, Broken> {
+    let Ok(exposure) = exposure(state, audit, price) else { return Ok(None) };
+    if exposure.is_zero() {
+        return Ok(Some(exposure));
+    }
+    let stake = state.balance(Row::Stake(provider.address), Asset::Wild)?;
+    let cover = state.parameters().cover(stake);
+    let sum = provider.exposure.plus(exposure);
+    Ok(sum.is_ok_and(|sum| sum <= cover).then_some(exposure))
 }
 
 /// Returns the price by which the market's index compares offers: that of a million units.

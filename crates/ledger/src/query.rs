@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 use types::{
-    Account, Address, Amount, Asset, ClassId, Decode, Genesis, Hash, Issuer, Lease, LeaseId, Offer,
-    OfferId, Order, OrderId, Parameters, Provider, SignedReceipt, Tally, Time, Unbonding,
+    Account, Address, Amount, Asset, Audit, Auditor, ClassId, Decode, Dispute, Genesis, Hash,
+    Issuer, Lease, LeaseId, Offer, OfferId, Order, OrderId, Parameters, Provider, Reputation,
+    SignedReceipt, Tally, Time, Unbonding,
 };
 
 use crate::{
     Ledger,
     archive::Archive,
-    epoch,
+    auditors, epoch,
     key::{Key, Prefix, Region, Row},
     map::{Chunks, Map, Proof, ProofError, verify},
     matching,
@@ -260,6 +261,75 @@ impl Ledger {
             _ => None,
         });
         leases.take(limit).collect()
+    }
+
+    /// Returns the audit of a lease that is in the state.
+    #[must_use]
+    pub fn audit(&self, lease: &LeaseId) -> Option<Audit> {
+        self.row(Key::Audit(*lease))
+    }
+
+    /// Returns the dispute over a lease that is in the state.
+    #[must_use]
+    pub fn dispute(&self, lease: &LeaseId) -> Option<Dispute> {
+        self.row(Key::Dispute(*lease))
+    }
+
+    /// Returns an auditor of a class.
+    #[must_use]
+    pub fn auditor(&self, class: ClassId, address: &Address) -> Option<Auditor> {
+        self.row(Key::Auditor(class, *address))
+    }
+
+    /// Returns how many seats the auditors of a class have together.
+    #[must_use]
+    pub fn seats(&self, class: ClassId) -> u32 {
+        auditors::seats(&self.state, class).unwrap_or(0)
+    }
+
+    /// Returns the leases whose audits an auditor has to do, in the order of their names, those
+    /// after `after`, at most `limit`.
+    #[must_use]
+    pub fn audits_of(
+        &self,
+        auditor: &Address,
+        after: Option<&LeaseId>,
+        limit: usize,
+    ) -> Vec<LeaseId> {
+        let after = after.map(|lease| Key::AuditByAuditor(*auditor, *lease));
+        let audits = self.state.after(Prefix::AuditsByAuditor(*auditor), after);
+        let leases = audits.filter_map(|entry| match entry {
+            Ok((Key::AuditByAuditor(_, lease), _)) => Some(lease),
+            _ => None,
+        });
+        leases.take(limit).collect()
+    }
+
+    /// Returns the leases over which disputes are not decided, in the order of their names, those
+    /// after `after`, at most `limit`.
+    #[must_use]
+    pub fn open_disputes(&self, after: Option<&LeaseId>, limit: usize) -> Vec<LeaseId> {
+        let after = after.map(|lease| Key::OpenDispute(*lease));
+        let leases =
+            self.state.after(Prefix::OpenDisputes, after).filter_map(|entry| match entry {
+                Ok((Key::OpenDispute(lease), _)) => Some(lease),
+                _ => None,
+            });
+        leases.take(limit).collect()
+    }
+
+    /// Returns what is known of a provider's work, for each class of which anything is.
+    #[must_use]
+    pub fn reputations(&self, provider: &Address) -> Vec<(ClassId, Reputation)> {
+        let epoch = self.state.network.epoch;
+        let known =
+            self.state.all(Prefix::Reputations(*provider)).filter_map(|entry| match entry {
+                Ok((Key::Reputation(_, class), bytes)) => {
+                    Some((class, Reputation::from_bytes(bytes).ok()?.at(epoch)))
+                }
+                _ => None,
+            });
+        known.collect()
     }
 
     /// Returns the running epoch's metrics of each class.

@@ -129,6 +129,7 @@ impl std::fmt::Display for Obstacle {
             Self::StakeShort => "its provider's stake is below the minimum",
             Self::Full => "all its slots are taken",
             Self::Budget => "it costs more than the budget",
+            Self::Exposed => "its provider's stake does not cover more unchecked work",
             Self::Mismatch(what) => what,
             Self::Constraint => "its claims do not meet the constraint",
         })

@@ -89,6 +89,8 @@ pub(crate) struct Progress {
     pub(crate) examined: usize,
     /// What rows changed by so far, for each asset; zero after each attempt.
     pub(crate) moved: [i128; 2],
+    /// What nobody could foresee when the block before was made.
+    pub(crate) beacon: Hash,
 }
 
 /// The state of the ledger and of the block that it executes. A clone is O(1) between blocks.
@@ -144,7 +146,7 @@ impl State {
     ) -> Result<T, Broken> {
         let network = self.network;
         let parameters = Arc::clone(&self.parameters);
-        let Progress { examined, moved, ref events } = self.block;
+        let Progress { examined, moved, ref events, .. } = self.block;
         let events = events.len();
         let result = act(self).and_then(|done| {
             // Each attempt on its own moves value without making or losing any.

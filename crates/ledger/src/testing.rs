@@ -2,10 +2,11 @@
 
 use classes::{CLASSES, Sample};
 use types::{
-    Action, Address, Amount, Asset, AuditTerms, BasisPoints, Blob, Claim, Claims, ClassId,
-    Constraint, Duration, Event, Genesis, GenesisWallet, Hash, Issuer, Lease, LeaseId, List,
-    OfferId, OfferTerms, OrderId, OrderTerms, Parameters, Provenance, PublicKey, Rate, Receipt,
-    Reject, Signature, SignedReceipt, SignedTransaction, Text, Time, Transaction, Value, Verified,
+    Action, Address, Amount, Argument, Asset, AuditTerms, AuditorTerms, BasisPoints, Blob, Claim,
+    Claims, ClassId, Constraint, Duration, Event, Finding, Genesis, GenesisWallet, Hash, Issuer,
+    Lease, LeaseId, List, OfferId, OfferTerms, Opening, OrderId, OrderTerms, Parameters,
+    Provenance, PublicKey, Rate, Readers, Receipt, Reject, Ruling, Signature, SignedReceipt,
+    SignedTransaction, Text, Time, Transaction, Value, Verified,
 };
 
 use crate::{Ledger, RULES, key::Row};
@@ -36,6 +37,11 @@ pub(crate) fn key(name: &str) -> PublicKey {
 /// Returns the account that a name stands for.
 pub(crate) fn address(name: &str) -> Address {
     Address::new(key(name))
+}
+
+/// Returns the beacon of a test's block.
+pub(crate) fn beacon(seed: u64) -> Hash {
+    Hash::of("test beacon", &[&seed.to_le_bytes()])
 }
 
 /// Returns the first class of the table.
@@ -109,7 +115,7 @@ impl Fixture {
     /// Starts a network and begins its first block.
     pub(crate) fn bare(genesis: &Genesis) -> Self {
         let mut ledger = Ledger::new(genesis).unwrap();
-        ledger.begin(Time::from_ms(1_000_001)).unwrap();
+        ledger.begin(Time::from_ms(1_000_001), beacon(1_000_001)).unwrap();
         Self { ledger, last: None, seen: 0 }
     }
 
@@ -184,7 +190,7 @@ impl Fixture {
         let time = self.in_ms(ms);
         let mut events = self.ledger.end().events.split_off(self.seen);
         self.ledger.recount().unwrap();
-        self.ledger.begin(time).unwrap();
+        self.ledger.begin(time, beacon(time.as_ms())).unwrap();
         events.extend(self.ledger.state.block.events.iter().cloned());
         self.seen = self.ledger.state.block.events.len();
         events
@@ -255,6 +261,84 @@ impl Fixture {
         lease
     }
 
+    /// Makes `name` a provider that can be drawn as an auditor; its node key is `name node`.
+    pub(crate) fn enlist(&mut self, name: &str) {
+        let to = address(name);
+        for (asset, amount) in [(Asset::Usd, 1_000_000), (Asset::Wild, 200_000_000)] {
+            self.ok("bank", Action::Issue { to, asset, amount: usd(amount) });
+        }
+        self.ok(name, register(&format!("{name} node")));
+        self.ok(name, Action::Stake { amount: usd(100_000_000) });
+        self.ok(name, Action::Enlist(Box::new(self.auditor())));
+    }
+
+    /// Returns the terms of an auditor that does what the fixture's orders ask.
+    pub(crate) fn auditor(&self) -> AuditorTerms {
+        AuditorTerms {
+            class: class(),
+            terms: Blob::new(sample().terms).unwrap(),
+            rate: Rate::new(1_000_000).unwrap(),
+            minimum: usd(1_000),
+            slots: 2,
+        }
+    }
+
+    /// Opens a lease whose audit is certain and has so many auditors, and hands in a receipt for
+    /// the work of this name.
+    pub(crate) fn handed_in(&mut self, auditors: u8, work: &str) -> LeaseId {
+        let probability = BasisPoints::new(10_000).unwrap();
+        self.handed_in_for(AuditTerms { probability, auditors, readers: Readers::Auditors }, work)
+    }
+
+    pub(crate) fn handed_in_for(&mut self, audit: AuditTerms, work: &str) -> LeaseId {
+        let offer = self.post(self.offer());
+        let offers = List::new(vec![offer]).unwrap();
+        let budget = usd(100_000);
+        let lease = LeaseId::from(self.place(OrderTerms { offers, audit, budget, ..self.order() }));
+        self.ok("node", Action::Start { lease });
+        let mut signed = self.receipt(lease);
+        signed.receipt.work_root = found(work).work_root().unwrap();
+        self.ok("node", Action::SubmitReceipt(Box::new(signed)));
+        lease
+    }
+
+    /// Returns the names of those of `names` that have the audit of a lease to do.
+    pub(crate) fn drawn<'a>(&self, lease: LeaseId, names: &[&'a str]) -> Vec<&'a str> {
+        let audit = self.ledger.audit(&lease).unwrap();
+        let is_drawn =
+            |name: &&&str| audit.current().any(|assigned| assigned.auditor == address(name));
+        names.iter().filter(is_drawn).copied().collect()
+    }
+
+    /// Commits an auditor's node key to a finding.
+    pub(crate) fn commit(&mut self, lease: LeaseId, name: &str, finding: Finding) {
+        let opening = Opening { lease, auditor: address(name), salt: salt(name), finding };
+        let action = Action::CommitAudit { lease, commitment: opening.commit() };
+        self.ok(&format!("{name} node"), action);
+    }
+
+    /// Reveals what an auditor's node key has committed to.
+    pub(crate) fn reveal(&mut self, lease: LeaseId, name: &str, finding: Finding) {
+        let action = Action::RevealAudit { lease, salt: salt(name), finding };
+        self.ok(&format!("{name} node"), action);
+    }
+
+    /// Lets both validators of the fixture say what they found.
+    pub(crate) fn rule(&mut self, lease: LeaseId, ruling: Ruling) {
+        for validator in ["validator", "validator 2"] {
+            let argument = Box::new(Argument::Rule { ruling });
+            self.ok(validator, Action::Argue { lease, argument });
+        }
+    }
+
+    pub(crate) fn staked(&self, name: &str) -> u64 {
+        self.ledger.balance(Row::Stake(address(name)), Asset::Wild).get()
+    }
+
+    pub(crate) fn wild(&self, row: Row) -> u64 {
+        self.ledger.balance(row, Asset::Wild).get()
+    }
+
     pub(crate) fn lease(&self, id: LeaseId) -> Lease {
         self.ledger.lease(&id).unwrap()
     }
@@ -272,6 +356,23 @@ impl Fixture {
         let signature = Signature::from_bytes([0; 64]);
         SignedReceipt { receipt, node_key: key("node"), signature, countersignature: None }
     }
+}
+
+/// Returns what doing the work of this name gives.
+pub(crate) fn found(work: &str) -> Finding {
+    let result_root = Hash::of("test result", &[work.as_bytes()]);
+    let trace_root = Hash::of("test trace", &[work.as_bytes()]);
+    Finding::Work { result_root, trace_root }
+}
+
+/// Returns the ruling of one whom the work of this name gives.
+pub(crate) fn ruling(work: &str) -> Ruling {
+    Ruling::Root { root: found(work).work_root().unwrap() }
+}
+
+/// Returns an auditor's salt.
+pub(crate) fn salt(name: &str) -> Hash {
+    Hash::of("test salt", &[name.as_bytes()])
 }
 
 /// Returns claims of text, declared at time zero.

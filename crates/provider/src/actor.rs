@@ -190,7 +190,7 @@ impl<M: Market, R: Runner> Actor<M, R> {
         match hint {
             Hint::Opened(lease) => self.look(lease),
             Hint::Changed(lease) if self.local.contains_key(&lease) => self.look(lease),
-            Hint::Changed(_) => {}
+            Hint::Changed(_) | Hint::Audit => {}
             Hint::List => self.list(),
         }
     }
@@ -473,7 +473,7 @@ impl<M: Market, R: Runner> Actor<M, R> {
         self.offering = true;
         let seller = Arc::clone(&self.seller);
         self.spawn(Subject::Offers, async move {
-            Report::Offered(follow_offers(&seller.market, steps).await)
+            Report::Offered(follow_offers(&*seller.market, steps).await)
         });
     }
 

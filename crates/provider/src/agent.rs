@@ -1,6 +1,12 @@
 //! The agent from the outside: started with a configuration and keys, watched, stopped.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use api::{AccountView, Client, ClientError, NetworkStatus, SubmitError, Submitter};
 use classes::job::Terms;
@@ -8,12 +14,16 @@ use executors::{wasm::specification::METERING_VERSION, worker::JobError};
 use thiserror::Error;
 use tokio::{
     sync::{Mutex, oneshot, watch},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
-use types::{Action, Address, Amount, Hash, NodeKeyConsent, Parameters, SecretKey};
+use types::{
+    Action, Address, Amount, AuditorTerms, Blob, Encode, Hash, NodeKeyConsent, Parameters, Rate,
+    SecretKey,
+};
 
 use crate::{
     actor::{Actor, Drain},
+    auditor::Auditing,
     backoff::Backoff,
     config::{Config, ConfigError, Share, mib},
     detect::Machine,
@@ -22,6 +32,7 @@ use crate::{
     market::NodeMarket,
     offers::Wanted,
     plan::Policy,
+    recheck::Recheck,
     results::Results,
     runner::{Workers, chain},
     selftest,
@@ -36,6 +47,9 @@ const RECORD_AGE_MAX: types::Duration = types::Duration::from_seconds(90 * 24 * 
 const KEEP_INTERVAL: types::Duration = types::Duration::from_seconds(600);
 /// The least time that a lease must have left to be taken.
 const TIME_LEFT_MIN: types::Duration = types::Duration::from_seconds(1);
+
+/// Audits that are open at a time: one is done, one waits.
+const AUDITS_OPEN_MAX: u32 = 2;
 
 /// The keys of a provider.
 #[derive(Debug)]
@@ -133,6 +147,7 @@ pub struct Agent {
     status: watch::Receiver<Status>,
     stop: oneshot::Sender<Drain>,
     drain: Drain,
+    auditing: Option<Arc<Auditing<NodeMarket, Workers>>>,
     task: JoinHandle<()>,
 }
 
@@ -146,21 +161,15 @@ impl Agent {
     pub async fn start(config: Config, keys: Keys, program: PathBuf) -> Result<Self, AgentError> {
         config.validate()?;
         check_sandbox(std::env::consts::OS)?;
-        let client = Client::new(&config.node)?;
-        let network = patiently(|| client.network()).await?;
-        if let Some(wanted) = config.genesis.filter(|wanted| *wanted != network.genesis) {
-            return Err(AgentError::Network { found: network.genesis, wanted });
-        }
+        let (client, network) = connect(&config).await?;
         let directory = config.data.join(&network.genesis.to_string()[..16]);
         let on_data = |source: io::Error| AgentError::Data { path: directory.clone(), source };
-        disk::create_directory(&directory).map_err(on_data)?;
-        let lock = disk::lock(&directory).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => AgentError::InUse(directory.clone()),
-            _ => on_data(error),
-        })?;
+        let lock = claim(&directory)?;
         let machine = Machine::detect(&directory);
         let share = config.share(&machine);
-        let workers = Workers::new(program, share.slots, mib(config.worker_cache_mib));
+        let cache_bytes = mib(config.worker_cache_mib);
+        let workers = Workers::new(program.clone(), share.slots, cache_bytes);
+        let workers = if config.alters { workers.altering() } else { workers };
         let speed = selftest::measure(&workers, share.slots).await?;
         tracing::info!(mfuel_per_second = speed, slots = share.slots, "self-test passed");
         let parameters = patiently(|| client.parameters()).await?;
@@ -174,10 +183,13 @@ impl Agent {
         let (journal, records) = Journal::open(directory.join("journal")).map_err(on_data)?;
         let results =
             Results::open(directory.join("results"), results_bytes, &records).map_err(on_data)?;
+        let store = Arc::new(store);
+        let node_key = Arc::clone(&keys.node);
+        let market = Arc::new(NodeMarket::new(client, node_key, network.genesis, provider));
         let seller = Seller {
-            market: NodeMarket::new(client, Arc::clone(&keys.node), network.genesis, provider),
+            market: Arc::clone(&market),
             runner: workers,
-            store: Arc::new(store),
+            store: Arc::clone(&store),
             results: Arc::new(results),
             journal: Arc::new(journal),
             key: Arc::clone(&keys.node),
@@ -187,19 +199,31 @@ impl Agent {
         };
         let (shown, status) = watch::channel(first_status(provider, share, speed));
         let wanted = wanted(&config, &machine, share, speed, &parameters);
+        let auditing = match config.audit {
+            true => {
+                let runner = Workers::new(program, 1, cache_bytes);
+                let recheck = Recheck { market, runner, store, input_bytes_max: share.input_bytes };
+                let journal = Journal::open(directory.join("audits")).map_err(on_data)?;
+                let terms = auditor_terms(&wanted);
+                Some(Arc::new(Auditing::new(recheck, journal, provider, terms, shown.clone())))
+            }
+            false => None,
+        };
         let policy = policy(&config, provider, &keys, share, &parameters);
         let (actor, inbox) = Actor::new(seller, policy, wanted, records, shown);
         let (stop, stopped) = oneshot::channel();
         let list_every = Duration::from_millis(config.list_ms.into());
+        let audited = auditing.clone();
         let task = tokio::spawn(async move {
+            let mut audits = JoinSet::new();
+            if let Some(auditing) = audited {
+                audits.spawn(auditing.run(list_every));
+            }
             actor.run(inbox, list_every, stopped).await;
+            audits.shutdown().await;
             drop(lock);
         });
-        let drain = Drain {
-            retire: config.retire_on_stop,
-            patience: Duration::from_secs(config.drain_seconds.into()),
-        };
-        Ok(Self { provider, machine, status, stop, drain, task })
+        Ok(Self { provider, machine, status, stop, drain: drain(&config), auditing, task })
     }
 
     /// Returns the account that earns.
@@ -223,12 +247,40 @@ impl Agent {
     /// Stops: takes nothing new, takes offers down and lets work end as configured. What does not
     /// end in time is resumed by the next start.
     pub async fn stop(self) {
+        if let Some(auditing) = self.auditing.filter(|_| self.drain.retire) {
+            auditing.leave().await;
+        }
         // An agent that ended by itself has nothing left to stop.
         let _ = self.stop.send(self.drain);
         if let Err(error) = self.task.await {
             tracing::error!("the agent failed: {error}");
         }
     }
+}
+
+/// Returns the node, and the network behind it, which must be the one that is wanted.
+async fn connect(config: &Config) -> Result<(Client, NetworkStatus), AgentError> {
+    let client = Client::new(&config.node)?;
+    let network = patiently(|| client.network()).await?;
+    match config.genesis.filter(|wanted| *wanted != network.genesis) {
+        Some(wanted) => Err(AgentError::Network { found: network.genesis, wanted }),
+        None => Ok((client, network)),
+    }
+}
+
+/// Takes a directory for this agent, as long as what is returned lives.
+fn claim(directory: &Path) -> Result<File, AgentError> {
+    let on_data = |source| AgentError::Data { path: directory.to_owned(), source };
+    disk::create_directory(directory).map_err(on_data)?;
+    disk::lock(directory).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => AgentError::InUse(directory.to_owned()),
+        _ => on_data(error),
+    })
+}
+
+fn drain(config: &Config) -> Drain {
+    let patience = Duration::from_secs(config.drain_seconds.into());
+    Drain { retire: config.retire_on_stop, patience }
 }
 
 /// Checks that workers can shut themselves in on a system.
@@ -249,6 +301,7 @@ fn first_status(provider: Address, share: Share, mfuel_per_second: u32) -> Statu
         kept: 0,
         done: 0,
         failed: 0,
+        audited: 0,
         earned_pending: Amount::ZERO,
         earned_released: Amount::ZERO,
         mfuel_per_second,
@@ -279,6 +332,12 @@ fn wanted(
         // The node's clock may be a little behind this one's.
         lifetime: lifetime.min(types::Duration::from_ms(parameters.market_horizon_ms.as_ms() / 2)),
     }
+}
+
+fn auditor_terms(wanted: &Wanted) -> AuditorTerms {
+    let terms = Blob::new(wanted.terms.to_bytes()).expect("a job's terms are under 32 bytes");
+    let (rate, minimum) = (Rate::default(), Amount::ZERO);
+    AuditorTerms { class: classes::job::ID, terms, rate, minimum, slots: AUDITS_OPEN_MAX }
 }
 
 fn policy(

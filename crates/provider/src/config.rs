@@ -61,10 +61,16 @@ pub struct Config {
     pub stake: Amount,
     /// Whether to ask the node's faucet for funds when the account has none.
     pub faucet: bool,
+    /// Whether the work of others is audited, for what tenants paid for that.
+    pub audit: bool,
     /// Whether offers are taken down when the agent stops.
     pub retire_on_stop: bool,
     /// How long jobs may go on when the agent stops, in seconds.
     pub drain_seconds: u32,
+    /// Whether results are altered before they are handed in, to show that this is found out; no
+    /// file can set it.
+    #[serde(skip)]
+    pub alters: bool,
 }
 
 impl Default for Config {
@@ -88,8 +94,10 @@ impl Default for Config {
             list_ms: 2000,
             stake: Amount::ZERO,
             faucet: false,
+            audit: true,
             retire_on_stop: true,
             drain_seconds: 30,
+            alters: false,
         }
     }
 }

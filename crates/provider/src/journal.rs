@@ -1,4 +1,5 @@
-//! What must survive a crash: for each lease how it ended here, with the signed receipt.
+//! What must survive a crash: for each lease how it ended here, with the signed receipt, and for
+//! each audit what was found.
 //!
 //! A lease has no record while it is at work: losing that costs a rerun, which gives the same
 //! result. A record is written before its receipt is handed in, so no second receipt is ever
@@ -6,6 +7,7 @@
 
 use std::{
     fs, io,
+    marker::PhantomData,
     path::{Path, PathBuf},
 };
 
@@ -20,8 +22,24 @@ use crate::disk;
 const CONTENTS_MAX: usize = ENTRIES_MAX + 1;
 /// Bytes of the reason for giving up.
 const WHY_BYTES_MAX: usize = 512;
-const SUFFIX: &str = "lease";
 const CHECK_BYTES: usize = 32;
+
+/// What a journal holds, one for each lease.
+pub(crate) trait Entry: Encode + Decode {
+    /// The ending of its file's name.
+    const SUFFIX: &'static str;
+
+    /// Returns the lease that it is about.
+    fn lease(&self) -> LeaseId;
+}
+
+impl Entry for Record {
+    const SUFFIX: &'static str = "lease";
+
+    fn lease(&self) -> LeaseId {
+        self.lease
+    }
+}
 
 /// How a lease ended here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,26 +90,33 @@ impl Record {
 
 /// A directory of records.
 #[derive(Debug)]
-pub(crate) struct Journal {
+pub(crate) struct Journal<E> {
     directory: PathBuf,
+    entries: PhantomData<fn() -> E>,
 }
 
-impl Journal {
+impl<E> Clone for Journal<E> {
+    fn clone(&self) -> Self {
+        Self { directory: self.directory.clone(), entries: PhantomData }
+    }
+}
+
+impl<E: Entry> Journal<E> {
     /// Opens the directory, or creates it, and returns the records in it. A damaged one is set
     /// aside: its lease is served again.
     ///
     /// # Errors
     /// When the directory cannot be created or read.
-    pub(crate) fn open(directory: PathBuf) -> io::Result<(Self, Vec<Record>)> {
+    pub(crate) fn open(directory: PathBuf) -> io::Result<(Self, Vec<E>)> {
         disk::create_directory(&directory)?;
-        let journal = Self { directory };
+        let journal = Self { directory, entries: PhantomData };
         let mut records = Vec::new();
         for path in disk::files(&journal.directory)? {
-            if path.extension().is_none_or(|extension| extension != SUFFIX) {
+            if path.extension().is_none_or(|extension| extension != E::SUFFIX) {
                 continue;
             }
-            match read(&fs::read(&path)?) {
-                Ok(record) if path == journal.path(&record.lease) => records.push(record),
+            match read::<E>(&fs::read(&path)?) {
+                Ok(record) if path == journal.path(&record.lease()) => records.push(record),
                 damaged => {
                     let why =
                         damaged.err().map_or("it has another's name".to_owned(), |e| e.to_string());
@@ -107,10 +132,10 @@ impl Journal {
     ///
     /// # Errors
     /// When it cannot be written; the last one then stands.
-    pub(crate) fn write(&self, record: &Record) -> io::Result<()> {
+    pub(crate) fn write(&self, record: &E) -> io::Result<()> {
         let mut bytes = record.to_bytes();
         bytes.extend_from_slice(check(&bytes).as_bytes());
-        disk::replace(&self.path(&record.lease), &bytes)
+        disk::replace(&self.path(&record.lease()), &bytes)
     }
 
     /// Removes the record of a lease.
@@ -122,7 +147,7 @@ impl Journal {
     }
 
     fn path(&self, lease: &LeaseId) -> PathBuf {
-        self.directory.join(Path::new(&format!("{lease}.{SUFFIX}")))
+        self.directory.join(Path::new(&format!("{lease}.{}", E::SUFFIX)))
     }
 }
 
@@ -130,12 +155,12 @@ fn check(bytes: &[u8]) -> Hash {
     Hash::of("idlewild journal", &[bytes])
 }
 
-fn read(bytes: &[u8]) -> Result<Record, DecodeError> {
+fn read<E: Entry>(bytes: &[u8]) -> Result<E, DecodeError> {
     let (bytes, found) = bytes.split_last_chunk::<CHECK_BYTES>().ok_or(DecodeError::Truncated)?;
     if check(bytes).as_bytes() != found {
         return Err(DecodeError::Invalid("check at its end"));
     }
-    Record::from_bytes(bytes)
+    E::from_bytes(bytes)
 }
 
 #[cfg(test)]
@@ -163,7 +188,7 @@ mod tests {
     #[test]
     fn records_survive_and_the_last_one_stands() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || Journal::open(directory.path().join("journal")).unwrap();
+        let open = || Journal::<Record>::open(directory.path().join("journal")).unwrap();
         let (journal, none) = open();
         assert!(none.is_empty());
         let given_up = Record::given_up(
@@ -184,33 +209,33 @@ mod tests {
     fn a_torn_or_changed_record_is_set_aside_and_the_others_stand() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
-        let (journal, _) = Journal::open(path.clone()).unwrap();
+        let (journal, _) = Journal::<Record>::open(path.clone()).unwrap();
         journal.write(&finished(1)).unwrap();
         journal.write(&finished(2)).unwrap();
         let victim = journal.path(&finished(1).lease);
         let whole = fs::read(&victim).unwrap();
         for end in 0..whole.len() {
             fs::write(&victim, &whole[..end]).unwrap();
-            assert_eq!(Journal::open(path.clone()).unwrap().1, [finished(2)], "{end}");
+            assert_eq!(Journal::<Record>::open(path.clone()).unwrap().1, [finished(2)], "{end}");
             assert!(!victim.exists());
         }
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 1;
-            assert!(read(&changed).is_err(), "{at}");
+            assert!(read::<Record>(&changed).is_err(), "{at}");
         }
         fs::write(&victim, &whole).unwrap();
         fs::write(path.join("torn.1.0.tmp"), &whole[..9]).unwrap();
-        assert_eq!(Journal::open(path).unwrap().1, [finished(1), finished(2)]);
+        assert_eq!(Journal::<Record>::open(path).unwrap().1, [finished(1), finished(2)]);
     }
 
     #[test]
     fn a_record_under_anothers_name_does_not_count() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("journal");
-        let (journal, _) = Journal::open(path.clone()).unwrap();
+        let (journal, _) = Journal::<Record>::open(path.clone()).unwrap();
         journal.write(&finished(1)).unwrap();
         fs::rename(journal.path(&finished(1).lease), journal.path(&finished(2).lease)).unwrap();
-        assert!(Journal::open(path).unwrap().1.is_empty());
+        assert!(Journal::<Record>::open(path).unwrap().1.is_empty());
     }
 }

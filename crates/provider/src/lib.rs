@@ -9,6 +9,9 @@
 //! cannot see it. What must survive is in its journal before anybody is told, so it may be killed
 //! at any instant. Guests run in worker processes, which hold no key.
 //!
+//! The agent also audits the work of others, when it is drawn for that (`auditor.rs`), and
+//! validators judge disputes ([`Judge`]); both do the work once more, in workers of their own.
+//!
 //! [`keystore`] is where keys live, those of tenants too.
 //!
 //! ```no_run
@@ -26,23 +29,29 @@
 
 mod actor;
 mod agent;
+mod auditor;
 mod backoff;
+mod cheat;
 mod config;
 pub mod detect;
 mod disk;
 mod inputs;
 mod journal;
+mod judge;
 pub mod keystore;
 mod market;
 mod offers;
 mod plan;
+mod recheck;
 mod results;
 mod runner;
 mod selftest;
 mod seller;
 mod status;
 mod store;
+mod tasks;
 
 pub use agent::{Agent, AgentError, Keys};
 pub use config::{Config, ConfigError};
+pub use judge::{Judge, JudgeConfig};
 pub use status::Status;

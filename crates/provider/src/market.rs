@@ -4,12 +4,13 @@
 use std::{path::Path, sync::Arc};
 
 use api::{
-    Client, ClientError, ContentError, EventFilter, LeaseFilter, LeaseQuery, LeaseView, OfferView,
-    SubmitError, Submitter, limits::PAGE_ITEMS_MAX,
+    AuditQuery, Client, ClientError, ContentError, DisputeQuery, EventFilter, LeaseFilter,
+    LeaseQuery, LeaseView, OfferView, SubmitError, Submitter, limits::PAGE_ITEMS_MAX,
 };
+use classes::job;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
-use types::{Action, Address, ContentHash, Event, Hash, LeaseId, Reject, SecretKey};
+use types::{Action, Address, Auditor, ContentHash, Event, Hash, LeaseId, Reject, SecretKey, Time};
 
 use crate::{backoff::Backoff, plan::Listing, runner::chain};
 
@@ -49,12 +50,19 @@ pub(crate) enum Hint {
     Opened(LeaseId),
     /// A lease's state changed.
     Changed(LeaseId),
+    /// An audit or a dispute may wait for something.
+    Audit,
     /// Something else changed, or events may have been missed.
     List,
 }
 
 /// The network, as a provider sees it.
 pub(crate) trait Market: Send + Sync + 'static {
+    /// Returns what time it is on the network, as far as this machine knows.
+    fn now(&self) -> Time {
+        api::now()
+    }
+
     /// Returns the provider's leases that are not closed, all of them, and its offers.
     fn list(&self) -> impl Future<Output = Result<(Listing, Vec<OfferView>), MarketError>> + Send;
 
@@ -86,6 +94,16 @@ pub(crate) trait Market: Send + Sync + 'static {
 
     /// Gives content to the node.
     fn store(&self, content: Arc<[u8]>) -> impl Future<Output = Result<(), MarketError>> + Send;
+
+    /// Returns what this provider is as an auditor of jobs.
+    fn auditor(&self) -> impl Future<Output = Result<Option<Auditor>, MarketError>> + Send;
+
+    /// Returns the leases whose audits this provider has to do, a page of them at most: no
+    /// auditor here takes on as many.
+    fn audits(&self) -> impl Future<Output = Result<Vec<LeaseView>, MarketError>> + Send;
+
+    /// Returns the leases over which disputes are open, all of them.
+    fn disputes(&self) -> impl Future<Output = Result<Vec<LeaseView>, MarketError>> + Send;
 
     /// Sends hints as long as somebody takes them.
     fn hints(&self, hints: mpsc::Sender<Hint>) -> impl Future<Output = ()> + Send;
@@ -143,6 +161,7 @@ pub(crate) struct NodeMarket {
     key: Arc<SecretKey>,
     genesis: Hash,
     provider: Address,
+    filter: EventFilter,
     actions: mpsc::Sender<Waiting>,
 }
 
@@ -154,10 +173,29 @@ impl NodeMarket {
         genesis: Hash,
         provider: Address,
     ) -> Self {
+        let filter = EventFilter { account: Some(provider), ..EventFilter::default() };
+        Self::filtered(client, key, genesis, provider, filter)
+    }
+
+    /// Takes a node, and the key of a validator, who acts on disputes only.
+    pub(crate) fn of_validator(client: Client, key: Arc<SecretKey>, genesis: Hash) -> Self {
+        let address = key.address();
+        let kind = Some("dispute-opened".to_owned());
+        let filter = EventFilter { kind, ..EventFilter::default() };
+        Self::filtered(client, key, genesis, address, filter)
+    }
+
+    fn filtered(
+        client: Client,
+        key: Arc<SecretKey>,
+        genesis: Hash,
+        provider: Address,
+        filter: EventFilter,
+    ) -> Self {
         let (actions, waiting) = mpsc::channel(ACTIONS_WAITING_MAX);
         let submitter = Submitter::new(client.clone(), Arc::clone(&key), genesis);
         tokio::spawn(submit_batches(submitter, waiting));
-        Self { client, key, genesis, provider, actions }
+        Self { client, key, genesis, provider, filter, actions }
     }
 }
 
@@ -255,11 +293,39 @@ impl Market for NodeMarket {
         Ok(())
     }
 
+    async fn auditor(&self) -> Result<Option<Auditor>, MarketError> {
+        let known = self.client.account(self.provider).await?.auditor;
+        Ok(known.into_iter().find(|auditor| auditor.terms.class == job::ID))
+    }
+
+    async fn audits(&self) -> Result<Vec<LeaseView>, MarketError> {
+        let query = AuditQuery {
+            auditor: Some(self.provider),
+            limit: Some(PAGE_ITEMS_MAX),
+            ..AuditQuery::default()
+        };
+        Ok(self.client.audits(&query).await?.items)
+    }
+
+    async fn disputes(&self) -> Result<Vec<LeaseView>, MarketError> {
+        let mut query =
+            DisputeQuery { open: true, limit: Some(PAGE_ITEMS_MAX), ..DisputeQuery::default() };
+        let mut views = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let page = self.client.disputes(&query).await?;
+            views.extend(page.items);
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        Ok(views)
+    }
+
     async fn hints(&self, hints: mpsc::Sender<Hint>) {
         let mut backoff = Backoff::new();
         while !hints.is_closed() {
-            let filter = EventFilter { account: Some(self.provider), ..EventFilter::default() };
-            match self.client.events(filter).await {
+            match self.client.events(self.filter.clone()).await {
                 Ok(mut events) => {
                     // What happened before the stream stood is in the next listing.
                     let _ = hints.send(Hint::List).await;
@@ -285,6 +351,9 @@ const fn hint(event: &Event) -> Option<Hint> {
         Event::LeaseReclaiming { lease, .. }
         | Event::LeaseClosing { lease, .. }
         | Event::LeaseClosed { lease, .. } => Some(Hint::Changed(*lease)),
+        Event::AuditDrawn { .. } | Event::AuditRevealing { .. } | Event::DisputeOpened { .. } => {
+            Some(Hint::Audit)
+        }
         Event::OfferPosted { .. } | Event::OfferRetired { .. } | Event::Suspended { .. } => {
             Some(Hint::List)
         }

@@ -5,6 +5,8 @@ use std::{path::PathBuf, time::Duration};
 use executors::worker::{Finished, JobError, Request, Settings, Worker};
 use tokio::sync::Mutex;
 
+use crate::cheat;
+
 /// Times that a job that lost its worker is run again, each time on a worker of its own.
 const RERUNS_MAX: u32 = 2;
 /// What making a program ready may take, and a job beyond its wall-clock time, before its worker is
@@ -36,6 +38,8 @@ pub(crate) trait Runner: Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct Workers {
     settings: Settings,
+    /// Whether results are altered.
+    alters: bool,
     current: Mutex<Option<Worker>>,
     process: std::sync::Mutex<Option<u32>>,
 }
@@ -45,7 +49,18 @@ impl Workers {
     #[must_use]
     pub(crate) fn new(program: PathBuf, slots: u16, content_bytes_max: u64) -> Self {
         let settings = Settings { program, slots, content_bytes_max, grace: GRACE };
-        Self { settings, current: Mutex::default(), process: std::sync::Mutex::default() }
+        Self {
+            settings,
+            alters: false,
+            current: Mutex::default(),
+            process: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Alters every result, to show that this is found out.
+    #[must_use]
+    pub(crate) fn altering(self) -> Self {
+        Self { alters: true, ..self }
     }
 
     /// Returns the worker that all jobs share, a new one if the last was lost.
@@ -106,6 +121,9 @@ impl Runner for Workers {
             }
             tracing::warn!("a job lost its worker and runs again on one of its own");
             result = spawn(&own).await?.run(request.clone()).await;
+        }
+        if let (true, Ok(finished)) = (self.alters, &mut result) {
+            cheat::alter(finished);
         }
         result
     }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use classes::job::{FUEL_PER_UNIT, Limits, Spec};
 use executors::{
-    wasm::specification::METERING_VERSION,
+    wasm::{EngineKind, specification::METERING_VERSION},
     worker::{JobError, Request},
 };
 use futures_util::future::try_join_all;
@@ -52,7 +52,7 @@ fn request(fuel: u64) -> Request {
         limits: Limits { fuel, memory_pages: 16, output_bytes: 0 },
     };
     let contents = Arc::new(BTreeMap::from([(hash, program)]));
-    Request { spec, created: Time::from_ms(0), wall: WALL, contents }
+    Request { spec, created: Time::from_ms(0), wall: WALL, engine: EngineKind::Compiler, contents }
 }
 
 /// Returns the fuel that takes about [`TARGET`] at the speed of a run.

@@ -24,6 +24,7 @@ use std::{
 
 use api::LeaseView;
 use classes::job::{Spec, Usage};
+use executors::wasm::EngineKind;
 use executors::worker::{Finished, JobError, Request};
 use futures_util::{StreamExt, future::try_join, stream};
 use tokio::{
@@ -134,11 +135,11 @@ fn patience(lease: &Lease) -> tokio::time::Instant {
 /// Everything that serving takes.
 #[derive(Debug)]
 pub(crate) struct Seller<M, R> {
-    pub(crate) market: M,
+    pub(crate) market: Arc<M>,
     pub(crate) runner: R,
     pub(crate) store: Arc<Store>,
     pub(crate) results: Arc<Results>,
-    pub(crate) journal: Arc<Journal>,
+    pub(crate) journal: Arc<Journal<Record>>,
     pub(crate) key: Arc<SecretKey>,
     pub(crate) genesis: Hash,
     pub(crate) input_bytes_max: u64,
@@ -161,7 +162,7 @@ impl<M: Market, R: Runner> Seller<M, R> {
             }
             Err(lack @ NoRoom::Disk) => return self.give_up(&view.lease, lack.to_string()).await,
         };
-        let gather = Gather::new(&self.market, &self.store, &view.lease, until);
+        let gather = Gather::new(&*self.market, &self.store, &view.lease, until);
         let mut fetch = pin!(gather.fetch(&spec, self.input_bytes_max));
         let fetched = match self.fetched_before_start(&view.lease, &gather, fetch.as_mut()).await {
             Some(Err(error @ GatherError::Disk(_))) => {
@@ -395,7 +396,8 @@ impl<M: Market, R: Runner> Seller<M, R> {
                 return Err(Failure::GiveUp(format!("the lease ends; {why}")));
             }
             let (spec, contents) = (spec.clone(), Arc::clone(&contents));
-            let request = Request { spec, created: view.lease.created, wall, contents };
+            let (created, engine) = (view.lease.created, EngineKind::Compiler);
+            let request = Request { spec, created, wall, engine, contents };
             match self.runner.run(request).await {
                 Ok(finished) => {
                     if let Some(why) = &finished.unrunnable {

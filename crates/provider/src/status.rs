@@ -24,6 +24,8 @@ pub struct Status {
     pub done: u64,
     /// Leases that were not taken, or given up, since the agent started.
     pub failed: u64,
+    /// Audits of others' work that were done since the agent started.
+    pub audited: u64,
     /// The provider's part of settled leases that waits for its release, in micro-USD.
     pub earned_pending: Amount,
     /// The provider's part that was released since the agent started, in micro-USD.

@@ -69,6 +69,15 @@ impl SignedHeader {
     pub fn verify(&self, genesis: &Hash) -> Result<(), BadSignature> {
         self.validator.verify(genesis, &self.header, &self.signature)
     }
+
+    /// Returns the beacon of the next block: what nobody but the validator knew before it signed.
+    ///
+    /// The signature covers the chain up to here. Who sends transactions cannot foresee it; the
+    /// validator can, and choose among blocks.
+    #[must_use]
+    pub fn next_beacon(&self) -> Hash {
+        Hash::of("idlewild beacon", &[self.signature.as_bytes()])
+    }
 }
 
 /// A block, as it is stored and sent.

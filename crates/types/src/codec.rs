@@ -228,6 +228,11 @@ impl<T, const MAX: usize> List<T, MAX> {
     pub fn into_inner(self) -> Vec<T> {
         self.0
     }
+
+    /// Returns an item to change it.
+    pub fn get_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.0.get_mut(index)
+    }
 }
 
 impl<T, const MAX: usize> std::ops::Deref for List<T, MAX> {

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Address, Amount, Asset, Change, ClassId, CloseReason, LeaseId, OfferId, OrderId, PublicKey,
-    Rate, Settlement, Tally, Time, Units,
+    Accuser, Address, Amount, Asset, Change, CheckState, ClassId, CloseReason, LeaseId, List,
+    OfferId, OrderId, Outcome, PublicKey, Rate, Ruling, Settlement, Tally, Time, Units, Verdict,
+    limits::AUDITORS_MAX,
 };
 
 /// One thing that happened in a block.
@@ -85,6 +86,47 @@ pub enum Event {
     Released { lease: LeaseId, provider: Address, amount: Amount },
     /// A closed lease left the state; a proof of it stays.
     LeaseArchived { lease: LeaseId, position: u64 },
+    /// A provider became an auditor, or one with other terms or more or fewer seats.
+    Enlisted { auditor: Address, class: ClassId, seats: u32 },
+    /// A provider is no auditor any more.
+    Delisted { auditor: Address, class: ClassId, barred_until: Time },
+    /// A beacon drew auditors for a lease.
+    AuditDrawn {
+        lease: LeaseId,
+        tenant: Address,
+        provider: Address,
+        round: u8,
+        auditors: List<Address, { AUDITORS_MAX as usize }>,
+        until: Time,
+    },
+    /// An auditor committed to what it found.
+    AuditCommitted { lease: LeaseId, auditor: Address },
+    /// All auditors committed, or their time is over: they reveal.
+    AuditRevealing {
+        lease: LeaseId,
+        auditors: List<Address, { AUDITORS_MAX as usize }>,
+        until: Time,
+    },
+    /// An auditor revealed what it found.
+    AuditRevealed { lease: LeaseId, auditor: Address, verdict: Verdict },
+    /// An auditor was paid.
+    AuditorPaid { lease: LeaseId, auditor: Address, amount: Amount },
+    /// The check of a lease's work is over.
+    Checked { lease: LeaseId, tenant: Address, provider: Address, check: CheckState },
+    /// A receipt is disputed.
+    DisputeOpened { lease: LeaseId, tenant: Address, provider: Address, accuser: Accuser },
+    /// A validator ruled.
+    Ruled { lease: LeaseId, validator: PublicKey, ruling: Ruling },
+    /// A party of a dispute moved.
+    Argued { lease: LeaseId, by: Address },
+    /// A dispute ended.
+    DisputeEnded { lease: LeaseId, tenant: Address, provider: Address, outcome: Outcome },
+    /// A provider lost stake.
+    Slashed { lease: LeaseId, provider: Address, amount: Amount, burned: Amount },
+    /// Who was right in a dispute got a part of what who was wrong lost.
+    Rewarded { lease: LeaseId, to: Address, asset: Asset, amount: Amount },
+    /// A tenant has its money back.
+    Refunded { lease: LeaseId, tenant: Address, provider: Address, amount: Amount },
     /// An epoch ended for a class.
     EpochClosed { tally: Tally },
     /// A change was voted for.
@@ -118,4 +160,19 @@ codec!(enum Event {
     21 = EpochClosed { tally },
     22 = Voted { voter, change, effective },
     24 = ChangeTookEffect { change },
+    25 = Enlisted { auditor, class, seats },
+    26 = Delisted { auditor, class, barred_until },
+    27 = AuditDrawn { lease, tenant, provider, round, auditors, until },
+    28 = AuditCommitted { lease, auditor },
+    29 = AuditRevealing { lease, auditors, until },
+    30 = AuditRevealed { lease, auditor, verdict },
+    31 = AuditorPaid { lease, auditor, amount },
+    32 = Checked { lease, tenant, provider, check },
+    33 = DisputeOpened { lease, tenant, provider, accuser },
+    34 = Ruled { lease, validator, ruling },
+    35 = Argued { lease, by },
+    36 = DisputeEnded { lease, tenant, provider, outcome },
+    37 = Slashed { lease, provider, amount, burned },
+    38 = Rewarded { lease, to, asset, amount },
+    39 = Refunded { lease, tenant, provider, amount },
 });

@@ -11,7 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Address, Amount, AuditTerms, ClassId, LeaseId, OfferId, OrderId, PublicKey, Rate, Time, Units,
+    Address, Amount, AuditTerms, CheckState, ClassId, LeaseId, OfferId, OrderId, PublicKey, Rate,
+    Time, Units,
 };
 
 /// Why a lease ended; the tens digit says whose doing it was.
@@ -117,8 +118,8 @@ impl LeaseState {
     }
 }
 
-/// Where a lease's money went. `gross + premium + refund` is the escrow, once it is closed, and
-/// `net + burn + treasury` is `gross`.
+/// Where a lease's money goes. `gross + premium + refund` is the escrow, once it is closed, and
+/// `net + burn + treasury` is `gross`. What is gross waits until the work's check is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Settlement {
     /// Units that were paid.
@@ -175,10 +176,14 @@ pub struct Lease {
     pub receipts: u32,
     /// Where its money went.
     pub settlement: Settlement,
-    /// When the provider's part was released to it, or will be, once it is closed.
+    /// How far the check of its work has come.
+    pub check: CheckState,
+    /// What of its provider's stake it takes up until it is released, in micro-USD.
+    pub exposure: Amount,
+    /// When the provider's part was released to it, or will be at the earliest, once it is closed.
     pub release: Option<Time>,
 }
 codec!(struct Lease {
     id, order, offer, class, tenant, provider, node_key, rate, minimum, units_max, audit, escrow,
-    created, ends, state, receipts, settlement, release
+    created, ends, state, receipts, settlement, check, exposure, release
 });

@@ -30,9 +30,11 @@
 #[macro_use]
 pub mod codec;
 mod amount;
+mod audit;
 mod block;
 pub mod claim;
 pub mod constraint;
+mod dispute;
 mod event;
 mod genesis;
 mod hash;
@@ -51,10 +53,16 @@ mod time;
 mod transaction;
 
 pub use amount::{Amount, Asset, BasisPoints, NotAnAmount, OutOfRange, Rate, Units};
+pub use audit::{
+    Assignment, Audit, Auditor, AuditorTerms, CheckState, Finding, Opening, Reputation, Verdict,
+};
 pub use block::{Block, Header, SignedHeader};
 pub use claim::{Claim, ClaimKey, Claims, Decimal, Provenance, Value};
 pub use codec::{Decode, DecodeError, Encode, List, Reader};
 pub use constraint::{Constraint, Truth};
+pub use dispute::{
+    Accuser, Argument, Bisection, Dispute, Game, Outcome, Rerun, Ruled, Ruling, Turn,
+};
 pub use event::Event;
 pub use genesis::{Genesis, GenesisWallet};
 pub use hash::{

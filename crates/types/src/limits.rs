@@ -34,3 +34,15 @@ pub const BLOCK_DUE_MAX: usize = 1_000;
 pub const BLOCK_OFFERS_EXAMINED_MAX: usize = 256;
 /// Auditors that one order may pay for each audit.
 pub const AUDITORS_MAX: u8 = 7;
+/// Times that auditors are drawn for one lease.
+pub const AUDIT_ROUNDS_MAX: u8 = 3;
+/// Auditors of one lease in all rounds together.
+pub const AUDITORS_OF_LEASE_MAX: usize = AUDITORS_MAX as usize * AUDIT_ROUNDS_MAX as usize;
+/// Seats that one auditor may have among those who are drawn.
+pub const AUDITOR_SEATS_MAX: usize = 64;
+/// Seats that are looked at for each auditor that is drawn.
+pub const DRAWS_OF_AUDITOR_MAX: usize = 16;
+/// Roots that one move of a bisection may have: one less than the parts.
+pub const BISECTION_ROOTS_MAX: usize = 15;
+/// Bytes of what one step of a computation reads, as a dispute shows it.
+pub const WITNESS_BYTES_MAX: usize = 16 * 1024;

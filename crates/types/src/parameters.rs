@@ -4,7 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Amount, BasisPoints, Duration};
+use crate::{Amount, AuditTerms, BasisPoints, Duration, OutOfRange, Rate};
+
+/// The least part of what a cheat loses that is burned.
+const SLASH_BURN_MIN: BasisPoints = match BasisPoints::new(2_500) {
+    Ok(share) => share,
+    Err(OutOfRange) => BasisPoints::ZERO,
+};
 
 /// The parameters of a network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,12 +52,35 @@ pub struct Parameters {
     pub offers_max: u32,
     /// How long a decided change waits before it takes effect.
     pub change_delay_ms: Duration,
+    /// How long after a receipt the beacon comes that decides about its audit, so that who handed
+    /// it in cannot know it.
+    pub draw_delay_ms: Duration,
+    /// How long auditors have to commit, besides twice the time that the work takes them.
+    pub commit_window_ms: Duration,
+    /// How long auditors have to reveal.
+    pub reveal_window_ms: Duration,
+    /// How long a dispute may take, or a move in it, besides 64 times what the lease could run.
+    pub dispute_window_ms: Duration,
+    /// The least that a tenant locks who disputes a receipt, in micro-USD.
+    pub dispute_bond: Amount,
+    /// The part of its stake that a cheat loses.
+    pub slash_share: BasisPoints,
+    /// The part of what a cheat loses that is burned.
+    pub slash_burn_share: BasisPoints,
+    /// g: the most of a price that a cheat is taken to gain.
+    pub gain_max: BasisPoints,
+    /// ρ: the part of auditors that is taken to collude with a cheat.
+    pub collusion_max: BasisPoints,
+    /// What a million micro-WILD of stake count for, in micro-USD.
+    pub stake_price: Rate,
 }
 codec!(struct Parameters {
     burn_share, treasury_share, receipt_minimum, storage_stake, stake_minimum, unbonding_ms,
     start_window_ms, grace_window_ms, release_window_ms, reclaim_notice_ms, epoch_ms,
     closed_lease_epochs, no_starts_max, transaction_lifetime_ms, market_horizon_ms,
-    open_orders_max, offers_max, change_delay_ms
+    open_orders_max, offers_max, change_delay_ms, draw_delay_ms, commit_window_ms,
+    reveal_window_ms, dispute_window_ms, dispute_bond, slash_share, slash_burn_share, gain_max,
+    collusion_max, stake_price
 });
 
 /// Why parameters cannot govern a network.
@@ -61,8 +90,14 @@ pub enum ParametersError {
     #[error("burn_share and treasury_share together exceed the whole payment")]
     Shares,
     /// Unbonding does not outlast the windows in which stake can still be lost.
-    #[error("unbonding_ms must exceed start, grace and release windows together")]
+    #[error("unbonding_ms must exceed all windows of a lease, its audits and a dispute together")]
     Unbonding,
+    /// Who accuses itself would have its stake back at once.
+    #[error("slash_burn_share must be at least 2,500")]
+    SlashBurn,
+    /// Work would be paid before it is known whether it is audited.
+    #[error("release_window_ms must exceed draw_delay_ms")]
+    Draw,
     /// An epoch is shorter than a second.
     #[error("epoch_ms must be at least 1,000")]
     Epoch,
@@ -100,6 +135,16 @@ impl Parameters {
             open_orders_max: 256,
             offers_max: 64,
             change_delay_ms: hours(7 * 24),
+            draw_delay_ms: Duration::from_seconds(10),
+            commit_window_ms: Duration::from_seconds(600),
+            reveal_window_ms: Duration::from_seconds(600),
+            dispute_window_ms: hours(6),
+            dispute_bond: micro(1_000_000),
+            slash_share: share(5_000),
+            slash_burn_share: share(5_000),
+            gain_max: share(10_000),
+            collusion_max: share(5_000),
+            stake_price: Rate::new(1_000_000).expect("defaults are in range"),
         }
     }
 
@@ -115,6 +160,11 @@ impl Parameters {
             unbonding_ms: Duration::from_seconds(600),
             change_delay_ms: Duration::from_seconds(60),
             open_orders_max: 4_096,
+            draw_delay_ms: Duration::from_ms(1),
+            commit_window_ms: Duration::from_seconds(20),
+            reveal_window_ms: Duration::from_seconds(10),
+            dispute_window_ms: Duration::from_seconds(60),
+            dispute_bond: Amount::new(10_000).expect("a cent is in range"),
             ..Self::public()
         }
     }
@@ -129,10 +179,14 @@ impl Parameters {
         if shares > u32::from(BasisPoints::WHOLE) {
             return Err(ParametersError::Shares);
         }
-        let windows = [self.start_window_ms, self.grace_window_ms, self.release_window_ms];
-        let exposed = windows.iter().fold(0_u64, |sum, window| sum.saturating_add(window.as_ms()));
-        if self.unbonding_ms.as_ms() <= exposed {
+        if self.unbonding_ms <= self.exposed_ms() {
             return Err(ParametersError::Unbonding);
+        }
+        if self.slash_burn_share < SLASH_BURN_MIN {
+            return Err(ParametersError::SlashBurn);
+        }
+        if self.release_window_ms <= self.draw_delay_ms {
+            return Err(ParametersError::Draw);
         }
         if self.epoch_ms.as_ms() < 1_000 {
             return Err(ParametersError::Epoch);
@@ -146,6 +200,9 @@ impl Parameters {
             ("offers_max", u64::from(self.offers_max)),
             ("no_starts_max", u64::from(self.no_starts_max)),
             ("closed_lease_epochs", u64::from(self.closed_lease_epochs)),
+            ("commit_window_ms", self.commit_window_ms.as_ms()),
+            ("reveal_window_ms", self.reveal_window_ms.as_ms()),
+            ("dispute_window_ms", self.dispute_window_ms.as_ms()),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ParametersError::Zero(name));
@@ -154,6 +211,68 @@ impl Parameters {
             return Err(ParametersError::Delay);
         }
         Ok(())
+    }
+
+    /// Returns how long stake can still be lost after a lease was matched, but for the time that
+    /// its work takes: all its windows, with every round of audits and a dispute.
+    fn exposed_ms(&self) -> Duration {
+        let round = [self.draw_delay_ms, self.commit_window_ms, self.reveal_window_ms];
+        let rounds = (0..crate::limits::AUDIT_ROUNDS_MAX).flat_map(|_| round);
+        let windows = [
+            self.start_window_ms,
+            self.grace_window_ms,
+            self.release_window_ms,
+            self.dispute_window_ms,
+        ];
+        let sum = |sum: u64, window: Duration| sum.saturating_add(window.as_ms());
+        Duration::from_ms(windows.into_iter().chain(rounds).fold(0, sum))
+    }
+
+    /// Returns d, the probability that a cheat is found by audits of these terms when no more
+    /// auditors collude than [`Parameters::collusion_max`] says: `p·(1 − ρ^k)`, rounded down.
+    #[must_use]
+    pub fn detection(&self, audit: &AuditTerms) -> BasisPoints {
+        let whole = u64::from(BasisPoints::WHOLE);
+        let collusion = u64::from(self.collusion_max.get());
+        // ρ^k, rounded up in each step.
+        let all_collude = (0..audit.auditors)
+            .fold(whole, |power, _| power.saturating_mul(collusion).div_ceil(whole));
+        let honest = whole.saturating_sub(all_collude);
+        let probability = u64::from(audit.probability.get());
+        let found = probability.saturating_mul(honest).checked_div(whole).unwrap_or(0);
+        let found = u16::try_from(found).unwrap_or(BasisPoints::WHOLE);
+        BasisPoints::new(found).unwrap_or(BasisPoints::ZERO)
+    }
+
+    /// Returns what of a provider's stake a lease at `price` takes up, so that cheating does not
+    /// pay: `price·(g − d)/d`, rounded up. Where nobody may audit, nothing: its tenant wants it
+    /// unverified.
+    ///
+    /// Cheating on leases of prices `Rᵢ` gains at most `g·ΣRᵢ` and loses, when it is found on one
+    /// of them, the slashed stake `S` and all prices that are not released. It does not pay iff
+    /// `g·ΣRᵢ ≤ d·(S + ΣRᵢ)`, which holds when the exposures sum to at most `S`.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] when no stake would do.
+    pub fn exposure(&self, audit: &AuditTerms, price: Amount) -> Result<Amount, OutOfRange> {
+        if audit.auditors == 0 {
+            return Ok(Amount::ZERO);
+        }
+        let found = u128::from(self.detection(audit).get());
+        let short = u128::from(self.gain_max.get()).saturating_sub(found);
+        if found == 0 {
+            return Err(OutOfRange);
+        }
+        let exposure = u128::from(price.get()).saturating_mul(short).div_ceil(found);
+        Amount::new(u64::try_from(exposure).map_err(|_| OutOfRange)?)
+    }
+
+    /// Returns the exposure that a stake covers, in micro-USD: what a cheat would lose of it.
+    #[must_use]
+    pub fn cover(&self, stake: Amount) -> Amount {
+        let worth = crate::Units::new(stake.get()).and_then(|units| self.stake_price.cost(units));
+        // A stake beyond counting covers all that can be counted.
+        self.slash_share.floor_of(worth.unwrap_or(Amount::MAX))
     }
 }
 
@@ -184,6 +303,32 @@ mod tests {
         let release_window_ms = Duration::from_seconds(600);
         let parameters = Parameters { release_window_ms, ..Parameters::local() };
         assert_eq!(parameters.validate(), Err(ParametersError::Unbonding));
+    }
+
+    #[test]
+    fn exposure_is_the_stake_with_which_cheating_does_not_pay() {
+        let parameters = Parameters::public();
+        let terms = |probability, auditors| AuditTerms {
+            probability: BasisPoints::new(probability).unwrap(),
+            auditors,
+            readers: crate::Readers::Auditors,
+        };
+        let check = |probability, auditors, detection, exposure: Option<u64>| {
+            let terms = terms(probability, auditors);
+            assert_eq!(parameters.detection(&terms).get(), detection);
+            let price = Amount::new(1_000).unwrap();
+            let found = parameters.exposure(&terms, price).ok().map(Amount::get);
+            assert_eq!(found, exposure);
+        };
+        // Half the auditors may collude: one finds half of what is drawn, two three quarters.
+        check(500, 1, 250, Some(39_000));
+        check(1_000, 2, 750, Some(12_334));
+        check(10_000, 7, 9_921, Some(8));
+        check(1, 1, 0, None);
+        check(0, 0, 0, Some(0));
+        // 100 WILD at 1 USD, half of which can be lost.
+        assert_eq!(parameters.cover(parameters.stake_minimum).get(), 50_000_000);
+        assert_eq!(parameters.cover(Amount::MAX).get(), Amount::MAX.get() / 2);
     }
 
     #[test]

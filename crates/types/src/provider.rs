@@ -38,10 +38,14 @@ pub struct Provider {
     pub no_starts: u32,
     /// Its offers match nothing before this time.
     pub suspended_until: Time,
+    /// What of its stake its leases take up that are not released, in micro-USD.
+    pub exposure: Amount,
+    /// When it was last found cheating.
+    pub slashed: Option<Time>,
 }
 codec!(struct Provider {
     address, node_key, registered, offers, leases, unbondings, votes, no_starts_epoch, no_starts,
-    suspended_until
+    suspended_until, exposure, slashed
 });
 
 /// Stake on its way back to its owner.

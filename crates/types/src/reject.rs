@@ -87,6 +87,18 @@ rejections! {
     44 VotesFull "vote/full" "too many changes are being voted on";
     45 AmountRange "amount/range" "an amount would leave its range";
     46 Invariant "ledger/invariant" "the ledger found itself inconsistent and did nothing; please report this";
+    47 AuditorMalformed "auditor/malformed" "the class does not understand the auditor's terms, or it has no slots, or more than 4096";
+    48 AuditorBarred "auditor/barred" "the provider missed an audit or was found cheating, and cannot be drawn for a while";
+    49 AuditorUnknown "auditor/unknown" "the provider is no auditor of this class";
+    50 AuditState "audit/state" "the lease's audit does not wait for this now";
+    51 AuditNotYours "audit/not-yours" "the signer was not drawn for this round, or did not commit";
+    52 AuditTwice "audit/twice" "the signer has done this already";
+    53 AuditCommitment "audit/commitment" "the finding is not what the signer committed to";
+    54 DisputeState "dispute/state" "there is no such dispute, or the lease's state does not allow one";
+    55 DisputeUnreadable "dispute/unreadable" "nobody may read the lease's inputs, so nobody can judge its work";
+    56 DisputeNotYours "dispute/not-yours" "the signer is no validator, or not the one whose move it is";
+    57 DisputeTwice "dispute/twice" "the validator has ruled already";
+    58 DisputeArgument "dispute/argument" "the dispute does not take this move now";
 }
 
 impl fmt::Display for Reject {

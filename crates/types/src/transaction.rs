@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Address, Amount, Asset, BadSignature, Change, Duration, Encode, Hash, LeaseId, OfferId,
-    OfferTerms, OrderId, OrderTerms, PublicKey, SecretKey, Signable, Signature, SignedReceipt,
-    Time, TransactionId,
+    Address, Amount, Argument, Asset, AuditorTerms, BadSignature, Change, ClassId, Duration,
+    Encode, Finding, Hash, LeaseId, OfferId, OfferTerms, OrderId, OrderTerms, PublicKey, SecretKey,
+    Signable, Signature, SignedReceipt, Time, TransactionId,
 };
 
 /// What is asked.
@@ -102,6 +102,41 @@ pub enum Action {
         /// When it shall take effect; part of what is voted on.
         effective: Time,
     },
+    /// Makes a provider an auditor of a class, or changes its terms; for node keys and providers.
+    Enlist(Box<AuditorTerms>),
+    /// Ends being an auditor of a class; for node keys and providers.
+    Delist {
+        /// Which class.
+        class: ClassId,
+    },
+    /// Commits to what an auditor found; for node keys and providers that were drawn.
+    CommitAudit {
+        /// The lease.
+        lease: LeaseId,
+        /// [`crate::Opening::commit`] of what was found.
+        commitment: Hash,
+    },
+    /// Says what an auditor committed to.
+    RevealAudit {
+        /// The lease.
+        lease: LeaseId,
+        /// The salt of the commitment.
+        salt: Hash,
+        /// What was found.
+        finding: Finding,
+    },
+    /// Says that a receipt is wrong, and locks a bond; for the lease's tenant.
+    Dispute {
+        /// The lease.
+        lease: LeaseId,
+    },
+    /// Makes a move in a dispute; for validators, or the parties of the dispute.
+    Argue {
+        /// The lease.
+        lease: LeaseId,
+        /// The move.
+        argument: Box<Argument>,
+    },
 }
 codec!(enum Action {
     0 = Transfer { to, asset, amount },
@@ -120,6 +155,12 @@ codec!(enum Action {
     13 = Reclaim { lease, notice },
     14 = Close { lease },
     15 = Vote { change, effective },
+    16 = Enlist(terms),
+    17 = Delist { class },
+    18 = CommitAudit { lease, commitment },
+    19 = RevealAudit { lease, salt, finding },
+    20 = Dispute { lease },
+    21 = Argue { lease, argument },
 });
 
 impl Action {
@@ -143,6 +184,12 @@ impl Action {
             Self::Reclaim { .. } => "reclaim",
             Self::Close { .. } => "close",
             Self::Vote { .. } => "vote",
+            Self::Enlist(_) => "enlist",
+            Self::Delist { .. } => "delist",
+            Self::CommitAudit { .. } => "commit-audit",
+            Self::RevealAudit { .. } => "reveal-audit",
+            Self::Dispute { .. } => "dispute",
+            Self::Argue { .. } => "argue",
         }
     }
 }

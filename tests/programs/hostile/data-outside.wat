@@ -1,4 +1,5 @@
 ;; refused: the data segment 1 lies outside its memory
+;; kind: module
 ;; Data that would be written across the end of the memory before the program begins.
 (module
   (memory (export "memory") 1)

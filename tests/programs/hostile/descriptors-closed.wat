@@ -1,4 +1,5 @@
 ;; exit: 8
+;; kind: descriptor
 ;; Closes stdout and then writes to it (bad descriptor).
 (module
   (import "wasi_snapshot_preview1" "fd_write"

@@ -1,4 +1,5 @@
 ;; exit: 8
+;; kind: descriptor
 ;; Reads, closes and renumbers descriptors that are not open; each fails alike (bad descriptor).
 (module
   (import "wasi_snapshot_preview1" "fd_read"

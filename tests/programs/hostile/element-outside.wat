@@ -1,4 +1,5 @@
 ;; refused: the element segment 0 lies outside its table
+;; kind: module
 ;; A function that would stand behind the end of the table before the program begins.
 (module
   (memory (export "memory") 1)

@@ -1,4 +1,5 @@
 ;; exit: 51
+;; kind: output
 ;; Sets a file's size to almost 2^63 bytes and ends with the error's number (no space).
 (module
   (import "wasi_snapshot_preview1" "fd_prestat_get"

@@ -1,4 +1,5 @@
 ;; exit: 33
+;; kind: descriptor
 ;; Opens one file again and again and ends with the error's number (too many open files).
 (module
   (import "wasi_snapshot_preview1" "fd_prestat_get"

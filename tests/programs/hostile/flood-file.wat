@@ -1,4 +1,5 @@
 ;; exit: 51
+;; kind: output
 ;; Writes one file in /out until a write fails, and ends with the error's number (no space).
 (module
   (import "wasi_snapshot_preview1" "fd_prestat_get"

@@ -1,4 +1,5 @@
 ;; exit: 51
+;; kind: output
 ;; Makes empty files in /out until it is refused, and ends with the error's number (no space).
 (module
   (import "wasi_snapshot_preview1" "fd_prestat_get"

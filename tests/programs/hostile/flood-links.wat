@@ -1,4 +1,5 @@
 ;; exit: 51
+;; kind: output
 ;; Writes one file until it is refused, gives it names in /out until that is refused too, and ends
 ;; with the error's number (no space).
 (module

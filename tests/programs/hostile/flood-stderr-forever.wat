@@ -1,4 +1,5 @@
 ;; trap: out of fuel
+;; kind: output
 ;; Writes to stderr for ever and takes no notice of errors.
 (module
   (import "wasi_snapshot_preview1" "fd_write"

@@ -1,4 +1,5 @@
 ;; refused: import wasi_snapshot_preview1.fd_close has the wrong type
+;; kind: module
 ;; Imports a host function with a type of its own invention.
 (module
   (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i64 i64)))

@@ -1,4 +1,5 @@
 ;; refused: unknown import env.open_socket
+;; kind: module
 ;; Imports a function that no host provides.
 (module
   (import "env" "open_socket" (func $open_socket (param i32) (result i32)))

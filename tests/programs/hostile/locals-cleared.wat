@@ -1,4 +1,5 @@
 ;; trap: out of fuel
+;; kind: time
 ;; Calls a function with 30,000 locals for ever: clearing them is work and costs fuel.
 (module binary
   "\00asm\01\00\00\00"

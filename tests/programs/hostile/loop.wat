@@ -1,4 +1,5 @@
 ;; trap: out of fuel
+;; kind: time
 ;; A loop without end.
 (module
   (memory (export "memory") 1)

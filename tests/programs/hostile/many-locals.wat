@@ -1,4 +1,5 @@
 ;; refused: locals of a function
+;; kind: module
 ;; One function with 50,000 locals: more than the metering specification allows, fewer than the
 ;; format does. In bytes, since the text format would name each of them.
 (module binary

@@ -1,4 +1,5 @@
 ;; trap: out of fuel
+;; kind: memory
 ;; Asks for memory for ever, however often it is refused.
 (module
   (memory (export "memory") 1)

@@ -1,4 +1,5 @@
 ;; exit: 0
+;; kind: memory
 ;; Grows its memory until it is refused, and writes to every page that it gets.
 (module
   (memory (export "memory") 1)

@@ -1,4 +1,5 @@
 ;; trap: unreachable executed
+;; kind: memory
 ;; Asks for 4 GiB at once, which the job's limit refuses, and notices.
 (module
   (memory (export "memory") 1)

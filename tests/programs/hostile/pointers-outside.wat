@@ -1,4 +1,5 @@
 ;; exit: 21
+;; kind: host call
 ;; Hands the host addresses outside its memory; each fails alike (bad address).
 (module
   (import "wasi_snapshot_preview1" "fd_write"

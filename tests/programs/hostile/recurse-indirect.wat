@@ -1,4 +1,5 @@
 ;; trap: call depth exhausted
+;; kind: stack
 ;; Two functions that call each other through a table, with large frames.
 (module
   (memory (export "memory") 1)

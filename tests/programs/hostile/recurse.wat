@@ -1,4 +1,5 @@
 ;; trap: call depth exhausted
+;; kind: stack
 ;; A function that calls itself without end, with work left to do after each call.
 (module
   (memory (export "memory") 1)

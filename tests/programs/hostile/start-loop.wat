@@ -1,4 +1,5 @@
 ;; trap: out of fuel
+;; kind: time
 ;; The module's start function, which runs before `_start`, never returns.
 (module
   (memory (export "memory") 1)

@@ -1,4 +1,5 @@
 ;; exit: 0
+;; kind: memory
 ;; Grows its table until it is refused.
 (module
   (memory (export "memory") 1)

@@ -1,4 +1,5 @@
 ;; refused: elements of a table
+;; kind: memory
 ;; Declares a table of four thousand million elements.
 (module
   (memory (export "memory") 1)

@@ -1,4 +1,5 @@
 ;; trap: invalid conversion to integer
+;; kind: fault
 ;; Converts not-a-number to an integer.
 (module
   (memory (export "memory") 1)

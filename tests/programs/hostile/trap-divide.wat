@@ -1,4 +1,5 @@
 ;; trap: integer divide by zero
+;; kind: fault
 ;; Divides by zero.
 (module
   (memory (export "memory") 1)

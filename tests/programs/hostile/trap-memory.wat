@@ -1,4 +1,5 @@
 ;; trap: memory access out of bounds
+;; kind: memory
 ;; Reads across the end of its memory.
 (module
   (memory (export "memory") 1)

@@ -1,4 +1,5 @@
 ;; trap: indirect call to null
+;; kind: fault
 ;; Calls through an empty table slot.
 (module
   (memory (export "memory") 1)

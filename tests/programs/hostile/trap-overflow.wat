@@ -1,4 +1,5 @@
 ;; trap: integer overflow
+;; kind: fault
 ;; Divides the least integer by minus one.
 (module
   (memory (export "memory") 1)

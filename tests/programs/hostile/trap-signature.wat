@@ -1,4 +1,5 @@
 ;; trap: indirect call type mismatch
+;; kind: fault
 ;; Calls a function of another type through its table.
 (module
   (memory (export "memory") 1)

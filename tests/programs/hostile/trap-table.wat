@@ -1,4 +1,5 @@
 ;; trap: table access out of bounds
+;; kind: memory
 ;; Calls a function beyond the end of its table.
 (module
   (memory (export "memory") 1)

@@ -1,4 +1,5 @@
 ;; trap: unreachable executed
+;; kind: fault
 ;; Gives up at once.
 (module
   (memory (export "memory") 1)

@@ -31,6 +31,28 @@ fn text<T: ToString>(value: Option<T>) -> Option<String> {
     value.map(|value| value.to_string())
 }
 
+/// Which audits to list.
+#[derive(Debug, Clone, Default)]
+pub struct AuditQuery {
+    /// Only those that this auditor has to do now.
+    pub auditor: Option<Address>,
+    /// The `next` of the page before.
+    pub after: Option<String>,
+    /// How many, at most 200.
+    pub limit: Option<usize>,
+}
+
+/// Which disputes to list.
+#[derive(Debug, Clone, Default)]
+pub struct DisputeQuery {
+    /// Only those that are not decided.
+    pub open: bool,
+    /// The `next` of the page before.
+    pub after: Option<String>,
+    /// How many, at most 200.
+    pub limit: Option<usize>,
+}
+
 /// Every call fails with a [`ClientError`] that has a hint.
 impl Client {
     /// Returns which network this is, and how far it is.
@@ -255,6 +277,32 @@ impl Client {
         sequence: u32,
     ) -> Result<SignedReceipt, ClientError> {
         self.get(&format!("/v1/receipts/{lease}/{sequence}")).await
+    }
+
+    /// Returns leases that were drawn for an audit.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn audits(&self, asked: &AuditQuery) -> Result<Page<LeaseView>, ClientError> {
+        let query = [
+            ("auditor", text(asked.auditor)),
+            ("after", asked.after.clone()),
+            ("limit", text(asked.limit)),
+        ];
+        self.get(&with_query("/v1/audits", &query)).await
+    }
+
+    /// Returns leases over which there is or was a dispute.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn disputes(&self, asked: &DisputeQuery) -> Result<Page<LeaseView>, ClientError> {
+        let query = [
+            ("open", asked.open.then(|| "true".to_owned())),
+            ("after", asked.after.clone()),
+            ("limit", text(asked.limit)),
+        ];
+        self.get(&with_query("/v1/disputes", &query)).await
     }
 
     /// Returns what each class supplies.

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::{limits::RESPONSE_BYTES_MAX, wire::ProblemBody};
 
-pub use calls::LeaseQuery;
+pub use calls::{AuditQuery, DisputeQuery, LeaseQuery};
 pub use content::ContentError;
 pub use events::{EventFilter, EventStream};
 pub use submitter::{Accepted, SubmitError, Submitter};

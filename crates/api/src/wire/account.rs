@@ -2,7 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use types::{Account, Address, Amount, Issuer, Provider, TransactionId, Unbonding};
+use types::{
+    Account, Address, Amount, Auditor, ClassId, Issuer, Provider, Reputation, TransactionId,
+    Unbonding,
+};
 
 /// An account with what hangs on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,10 +22,23 @@ pub struct AccountView {
     pub unbondings: Vec<Unbonding>,
     /// What it is as a provider.
     pub provider: Option<Provider>,
+    /// What it is as an auditor, for each class of which it is one.
+    pub auditor: Vec<Auditor>,
+    /// What is known of its work, for each class of which anything is.
+    pub reputation: Vec<ClassReputation>,
     /// The provider whose node key it is.
     pub node_key_of: Option<Address>,
     /// What it may issue.
     pub issuer: Vec<Issuer>,
+}
+
+/// What is known of a provider's work in a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClassReputation {
+    /// The class.
+    pub class: ClassId,
+    /// What is known, as far as it has not faded.
+    pub reputation: Reputation,
 }
 
 /// Money of both assets.

@@ -142,6 +142,10 @@ pub struct Bundle {
     pub order: Row,
     /// Its receipts' rows, in their sequence.
     pub receipts: Vec<Row>,
+    /// Its audit's row, or the absence of one.
+    pub audit: Row,
+    /// The row of the dispute over it, or the absence of one.
+    pub dispute: Row,
     /// The transactions that placed the order, started the lease and handed in receipts.
     pub transactions: Vec<Included>,
     /// For a closed lease, the network's parameters in the state of the block that closed it, and

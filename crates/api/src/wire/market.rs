@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{
-    Address, Amount, ClassId, ContentHash, Lease, LeaseId, Offer, OfferId, Order, Rate,
-    SignedReceipt, Tally, Time,
+    Address, Amount, Audit, ClassId, ContentHash, Dispute, Lease, LeaseId, Offer, OfferId, Order,
+    Rate, SignedReceipt, Tally, Time,
 };
 
 /// An offer and how much of it is taken.
@@ -36,6 +36,10 @@ pub struct LeaseView {
     pub order: Order,
     /// Its receipts, in their sequence.
     pub receipts: Vec<SignedReceipt>,
+    /// Its audit, if a beacon drew one.
+    pub audit: Option<Audit>,
+    /// The dispute over it, if there was one.
+    pub dispute: Option<Dispute>,
     /// Whether it left the state, so that only the history knows it.
     pub archived: bool,
 }

@@ -9,7 +9,7 @@ mod event;
 mod market;
 mod problem;
 
-pub use account::{AccountView, FaucetGrant, FaucetRequest, Funds};
+pub use account::{AccountView, ClassReputation, FaucetGrant, FaucetRequest, Funds};
 pub use bundle::{Bundle, BundleError, Included, ProofView, Row, RowBytes};
 pub use chain::{
     BlockRecord, BlockSummary, NetworkStatus, Outcome, Refusal, Submission, Submitted,

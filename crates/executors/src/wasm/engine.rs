@@ -102,6 +102,16 @@ pub enum PrepareError {
     Abort(#[from] HostAbort),
 }
 
+/// Which of the engines runs a program; what comes of it is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum EngineKind {
+    /// Compiles to native code: fast, for those who serve.
+    #[default]
+    Compiler,
+    /// Interprets, and shares no code with the compiler: for those who judge what was served.
+    Interpreter,
+}
+
 /// Runs instrumented modules.
 pub trait Engine: Send + Sync {
     /// A module made ready for this engine.

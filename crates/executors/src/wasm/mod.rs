@@ -25,4 +25,5 @@ mod trace;
 mod tests;
 
 pub use cache::CacheLimits;
+pub use engine::EngineKind;
 pub use stack::GuestStack;

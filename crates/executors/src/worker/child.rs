@@ -19,13 +19,17 @@ use types::{ContentHash, Time};
 use super::protocol::{Command, Reply, chunks, excerpt, frame, read};
 use super::sandbox;
 use super::store::Store;
-use crate::job::{self, Bounds, Outcome};
-use crate::wasm::GuestStack;
+use crate::job::{self, Bounds, Job, Outcome};
 use crate::wasm::compiler::{Compiler, CompilerOptions};
-use crate::wasm::engine::HostAbort;
+use crate::wasm::engine::{Engine, HostAbort};
+use crate::wasm::interpreter::Interpreter;
+use crate::wasm::{CacheLimits, EngineKind, GuestStack};
 
 /// Bytes of frames that are gathered before they are written.
 const WRITE_BYTES: usize = 64 << 10;
+/// What the interpreter keeps for later jobs: less than the compiler, since disputes are few and
+/// its modules are soon made.
+const INTERPRETER_CACHE: CacheLimits = CacheLimits { modules_max: 16, bytes_max: 64 << 20 };
 
 /// A job that waits for a thread.
 struct Queued {
@@ -33,7 +37,23 @@ struct Queued {
     spec: Box<Spec>,
     created: Time,
     wall: Duration,
+    engine: EngineKind,
     stop: Arc<AtomicBool>,
+}
+
+/// What runs programs, shared by all threads.
+struct Engines {
+    compiler: Compiler,
+    interpreter: Interpreter,
+}
+
+impl Engines {
+    fn new(slots: u16) -> Result<Self, HostAbort> {
+        let options =
+            CompilerOptions { guests_max: u32::from(slots), ..CompilerOptions::default() };
+        let compiler = Compiler::new(&options)?;
+        Ok(Self { compiler, interpreter: Interpreter::new(INTERPRETER_CACHE)? })
+    }
 }
 
 /// What the reading thread and the running threads share.
@@ -79,8 +99,7 @@ pub fn main() -> io::Result<()> {
     let Some(Command::Setup { slots, content_bytes_max }) = read(&mut input)? else {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the first command is not setup"));
     };
-    let options = CompilerOptions { guests_max: u32::from(slots), ..CompilerOptions::default() };
-    let compiler = Arc::new(Compiler::new(&options).map_err(io::Error::other)?);
+    let engines = Arc::new(Engines::new(slots).map_err(io::Error::other)?);
     let state = State {
         queue: VecDeque::new(),
         stops: BTreeMap::new(),
@@ -92,8 +111,8 @@ pub fn main() -> io::Result<()> {
         output: Mutex::new(io::stdout().as_fd().try_clone_to_owned()?.into()),
     });
     for slot in 0..slots {
-        let (shared, compiler) = (Arc::clone(&shared), Arc::clone(&compiler));
-        let work = move |stack: &GuestStack| run_jobs(&shared, &compiler, stack);
+        let (shared, engines) = (Arc::clone(&shared), Arc::clone(&engines));
+        let work = move |stack: &GuestStack| run_jobs(&shared, &engines, stack);
         GuestStack::spawn(&format!("slot-{slot}"), work)?;
     }
     sandbox::enter_with_threads()?;
@@ -111,11 +130,11 @@ fn obey(shared: &Shared, command: Command) -> io::Result<()> {
         Command::Setup { .. } => {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "setup comes once"));
         }
-        Command::Run { job, spec, created, wall_ms } => {
+        Command::Run { job, spec, created, wall_ms, engine } => {
             let stop = Arc::new(AtomicBool::new(false));
             state.stops.insert(job, Arc::clone(&stop));
             let wall = Duration::from_millis(wall_ms);
-            state.queue.push_back(Queued { job, spec, created, wall, stop });
+            state.queue.push_back(Queued { job, spec, created, wall, engine, stop });
         }
         Command::Content { hash, chunk, last } => {
             state.store.append(hash, chunk.as_slice(), last);
@@ -132,7 +151,7 @@ fn obey(shared: &Shared, command: Command) -> io::Result<()> {
 }
 
 /// Takes jobs from the queue for as long as the process lives.
-fn run_jobs(shared: &Shared, compiler: &Compiler, stack: &GuestStack) {
+fn run_jobs(shared: &Shared, engines: &Engines, stack: &GuestStack) {
     loop {
         let mut state = shared.state();
         let queued = loop {
@@ -144,7 +163,7 @@ fn run_jobs(shared: &Shared, compiler: &Compiler, stack: &GuestStack) {
         drop(state);
         let number = queued.job;
         // A fault of ours in one job must neither end the others nor leave this one unanswered.
-        let ended = catch_unwind(AssertUnwindSafe(|| run_job(shared, compiler, stack, queued)))
+        let ended = catch_unwind(AssertUnwindSafe(|| run_job(shared, engines, stack, queued)))
             .unwrap_or_else(|_| Err(Failure::Abort("the executor panicked".to_owned())));
         // Before the answer, after which the parent may send the next job.
         let mut state = shared.state();
@@ -178,11 +197,11 @@ impl From<HostAbort> for Failure {
 
 fn run_job(
     shared: &Shared,
-    compiler: &Compiler,
+    engines: &Engines,
     stack: &GuestStack,
     queued: Queued,
 ) -> Result<(Outcome, Duration), Failure> {
-    let Queued { job: number, spec, created, wall, stop } = queued;
+    let Queued { job: number, spec, created, wall, engine, stop } = queued;
     let deadline = Instant::now().checked_add(wall);
     let get = |hash| get_content(shared, number, hash, &stop);
     let job = match job::gather(*spec, created, get).map_err(Failure::Abort)? {
@@ -194,17 +213,37 @@ fn run_job(
         let wall = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         Bounds { wall, stop: Some(Arc::clone(&stop)) }
     };
-    shared.reply(&Reply::Preparing { job: number });
-    let prepared = job::prepare(compiler, &job, &bounds())?;
-    shared.reply(&Reply::Running { job: number });
-    let outcome = match prepared {
-        Ok(module) => job::run_prepared(compiler, stack, job, &module, &bounds())?,
-        Err(outcome) => outcome,
+    let outcome = match engine {
+        EngineKind::Compiler => execute(shared, number, &engines.compiler, stack, job, bounds),
+        EngineKind::Interpreter => {
+            execute(shared, number, &engines.interpreter, stack, job, bounds)
+        }
     };
-    Ok((outcome, began.elapsed()))
+    Ok((outcome?, began.elapsed()))
+}
+
+/// Makes a job's program ready and runs it, and tells the parent which of the two it does.
+fn execute<E: Engine>(
+    shared: &Shared,
+    number: u64,
+    engine: &E,
+    stack: &GuestStack,
+    job: Job,
+    bounds: impl Fn() -> Bounds,
+) -> Result<Outcome, HostAbort> {
+    shared.reply(&Reply::Preparing { job: number });
+    let prepared = job::prepare(engine, &job, &bounds())?;
+    shared.reply(&Reply::Running { job: number });
+    match prepared {
+        Ok(module) => job::run_prepared(engine, stack, job, &module, &bounds()),
+        Err(outcome) => Ok(outcome),
+    }
 }
 
 /// Takes content from the store, or asks the parent for it and waits.
+///
+/// What another job asked for may not be what its name says: that is the other's affair, and this
+/// one asks for itself.
 fn get_content(
     shared: &Shared,
     job: u64,
@@ -212,26 +251,29 @@ fn get_content(
     stop: &AtomicBool,
 ) -> Result<Arc<[u8]>, String> {
     let mut state = shared.state();
-    if let Some(bytes) = state.store.get(&hash) {
-        return Ok(bytes);
-    }
-    if state.store.wait_for(hash) {
-        drop(state);
-        shared.reply(&Reply::Need { job, hash });
-        state = shared.state();
-    }
-    loop {
-        let got = match state.store.get(&hash) {
-            Some(bytes) => Ok(bytes),
-            None if stop.load(Ordering::Relaxed) => Err("the run was stopped".to_owned()),
-            None => {
-                state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-        };
-        state.store.end_wait(&hash);
-        return got;
-    }
+    state.store.wait_for(hash);
+    let mut has_asked = false;
+    let got = loop {
+        if let Some(bytes) = state.store.get(&hash) {
+            break Ok(bytes);
+        }
+        if stop.load(Ordering::Relaxed) {
+            break Err("the run was stopped".to_owned());
+        }
+        if state.store.is_asked(&hash) {
+            state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        } else if has_asked {
+            break Err(format!("content {hash} is not what its name says"));
+        } else {
+            state.store.ask(hash);
+            has_asked = true;
+            drop(state);
+            shared.reply(&Reply::Need { job, hash });
+            state = shared.state();
+        }
+    };
+    state.store.end_wait(&hash);
+    got
 }
 
 fn send(shared: &Shared, job: u64, outcome: &Outcome, guest: Duration) {

@@ -25,6 +25,7 @@ use super::protocol::{Command, Reply, chunks, frame, frame_length, message};
 use super::running::{Finished, Running, Statement, Timer};
 use super::start::start;
 use crate::job;
+use crate::wasm::EngineKind;
 
 /// Frames that wait to be written to the worker, each up to a chunk of content.
 const FRAMES_WAITING_MAX: usize = 16;
@@ -61,6 +62,8 @@ pub struct Request {
     pub created: Time,
     /// The wall-clock time that it may take, at most 30 days.
     pub wall: Duration,
+    /// What runs its program: the compiler, but for those who judge.
+    pub engine: EngineKind,
     /// The content that the job may read; the worker is given nothing else.
     pub contents: Arc<BTreeMap<ContentHash, Arc<[u8]>>>,
 }
@@ -234,6 +237,7 @@ impl Worker {
             spec: Box::new(request.spec),
             created: request.created,
             wall_ms: u64::try_from(request.wall.min(WALL_MAX).as_millis()).unwrap_or(u64::MAX),
+            engine: request.engine,
         }));
         if self.is_lost() {
             self.shared.lose();

@@ -9,6 +9,8 @@ use std::io::{self, Read, Write};
 use classes::job::{Spec, Usage};
 use types::{Blob, ContentHash, Decode, Encode, Hash, Text, Time, codec};
 
+use crate::wasm::EngineKind;
+
 /// Bytes of content that one message carries.
 pub const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// Bytes of one frame: a chunk and what surrounds it.
@@ -34,6 +36,8 @@ pub enum Command {
         created: Time,
         /// The wall-clock time that it may take, in milliseconds.
         wall_ms: u64,
+        /// What runs its program.
+        engine: EngineKind,
     },
     /// Part of a content that was asked for.
     Content {
@@ -52,9 +56,13 @@ pub enum Command {
 }
 codec!(enum Command {
     0 = Setup { slots, content_bytes_max },
-    1 = Run { job, spec, created, wall_ms },
+    1 = Run { job, spec, created, wall_ms, engine },
     2 = Content { hash, chunk, last },
     3 = Cancel { job },
+});
+codec!(enum EngineKind {
+    0 = Compiler,
+    1 = Interpreter,
 });
 
 /// What the worker says.

@@ -1,8 +1,11 @@
 //! Content by name, as long as there is room for it.
+//!
+//! What one job brings serves another, so nothing is kept under a name that is not its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use blake3::Hasher;
 use types::ContentHash;
 
 /// What a content takes besides its bytes.
@@ -14,7 +17,7 @@ pub(super) struct Store {
     whole: BTreeMap<ContentHash, Kept>,
     /// What was used longest ago comes first.
     by_use: BTreeMap<u64, ContentHash>,
-    partial: BTreeMap<ContentHash, Vec<u8>>,
+    partial: BTreeMap<ContentHash, Partial>,
     asked: BTreeSet<ContentHash>,
     /// How many jobs wait for each content; these are not forgotten.
     waiting: BTreeMap<ContentHash, u32>,
@@ -26,6 +29,13 @@ pub(super) struct Store {
 struct Kept {
     bytes: Arc<[u8]>,
     used: u64,
+}
+
+/// Content that has not come whole; hashed as it comes, as others wait while that is done.
+#[derive(Default)]
+struct Partial {
+    bytes: Vec<u8>,
+    hasher: Hasher,
 }
 
 impl Store {
@@ -42,10 +52,19 @@ impl Store {
         Some(Arc::clone(&kept.bytes))
     }
 
-    /// Notes that a job waits for a content; returns whether it has to ask for it.
-    pub(super) fn wait_for(&mut self, hash: ContentHash) -> bool {
+    /// Notes that a job waits for a content.
+    pub(super) fn wait_for(&mut self, hash: ContentHash) {
         *self.waiting.entry(hash).or_default() += 1;
-        self.asked.insert(hash)
+    }
+
+    /// Returns whether a content is on its way.
+    pub(super) fn is_asked(&self, hash: &ContentHash) -> bool {
+        self.asked.contains(hash)
+    }
+
+    /// Notes that a job asks for a content.
+    pub(super) fn ask(&mut self, hash: ContentHash) {
+        self.asked.insert(hash);
     }
 
     /// Notes that a job does not wait for a content any more.
@@ -58,12 +77,16 @@ impl Store {
         }
     }
 
-    /// Takes the next part of a content.
+    /// Takes the next part of a content, and drops the whole of what has another's name.
     pub(super) fn append(&mut self, hash: ContentHash, chunk: &[u8], last: bool) {
         let partial = self.partial.entry(hash).or_default();
-        partial.extend_from_slice(chunk);
-        if last && let Some(bytes) = self.partial.remove(&hash) {
+        partial.bytes.extend_from_slice(chunk);
+        partial.hasher.update(chunk);
+        if last && let Some(Partial { bytes, hasher }) = self.partial.remove(&hash) {
             self.asked.remove(&hash);
+            if hasher.finalize() != *hash.as_bytes() {
+                return;
+            }
             self.forget(&hash);
             self.uses += 1;
             self.bytes += size(&bytes);
@@ -111,19 +134,33 @@ mod tests {
 
     fn fill(store: &mut Store, number: u8) {
         store.wait_for(name(number));
+        store.ask(name(number));
         store.append(name(number), &[number], true);
         store.end_wait(&name(number));
     }
 
     #[test]
-    fn one_of_many_asks_and_parts_make_the_whole() {
+    fn parts_make_the_whole() {
         let mut store = Store::new(10_000);
-        assert!(store.wait_for(name(1)));
-        assert!(!store.wait_for(name(1)));
-        store.append(name(1), b"ab", false);
-        assert!(store.get(&name(1)).is_none());
-        store.append(name(1), b"c", true);
-        assert_eq!(store.get(&name(1)).as_deref(), Some(&b"abc"[..]));
+        let name = ContentHash::of(b"abc");
+        store.ask(name);
+        store.append(name, b"ab", false);
+        assert!(store.get(&name).is_none() && store.is_asked(&name));
+        store.append(name, b"c", true);
+        assert_eq!(store.get(&name).as_deref(), Some(&b"abc"[..]));
+        assert!(!store.is_asked(&name));
+    }
+
+    #[test]
+    fn what_is_not_what_its_name_says_is_not_kept() {
+        let mut store = Store::new(10_000);
+        store.ask(name(1));
+        store.append(name(1), &[2], true);
+        assert!(store.get(&name(1)).is_none() && !store.is_asked(&name(1)));
+        assert_eq!((store.bytes, store.partial.len()), (0, 0));
+        fill(&mut store, 1);
+        store.append(name(1), &[2], true);
+        assert_eq!(store.get(&name(1)).as_deref(), Some(&[1][..]), "nor does it replace");
     }
 
     #[test]
@@ -137,14 +174,14 @@ mod tests {
         let kept = [1, 2, 3].map(|number| store.get(&name(number)).is_some());
         assert_eq!(kept, [true, false, true]);
         assert_eq!(store.bytes, 2 * (OVERHEAD_BYTES + 1));
-        assert!(store.wait_for(name(2)), "what was forgotten is asked for again");
+        assert!(!store.is_asked(&name(2)), "what was forgotten can be asked for again");
     }
 
     #[test]
     fn what_a_job_waits_for_stays() {
         let mut store = Store::new(0);
         store.wait_for(name(1));
-        store.append(name(1), b"1", true);
+        store.append(name(1), &[1], true);
         store.shrink();
         assert!(store.get(&name(1)).is_some());
         store.end_wait(&name(1));

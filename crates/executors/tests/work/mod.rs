@@ -1,5 +1,7 @@
 //! A job to do, with the content that it reads, and a look at what came of it.
 
+pub(crate) mod guests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

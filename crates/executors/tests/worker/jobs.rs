@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use classes::job::Exit;
 use executors::job::{self, Bounds};
-use executors::wasm::GuestStack;
 use executors::wasm::compiler::{Compiler, CompilerOptions};
-use executors::worker::{JobError, Settings, Worker};
+use executors::wasm::{EngineKind, GuestStack};
+use executors::worker::{JobError, Request, Settings, Worker};
 use tokio::task::JoinSet;
 use types::manifest::MANIFEST_BYTES_MAX;
 
@@ -16,9 +16,12 @@ use crate::{Test, endless, on_runtime, own_path, request, run, settings, trivial
 
 pub(crate) const TESTS: &[Test] = &[
     ("a_job_gives_what_it_gives_in_this_process", equal_outcome),
+    ("both_engines_of_a_worker_give_one_outcome", both_engines),
+    ("the_interpreter_of_a_worker_can_be_stopped", interpreter_stops),
     ("content_is_asked_for_once", asked_once),
     ("a_worker_without_room_asks_again", no_room),
     ("missing_content_aborts_one_job", missing_content),
+    ("content_under_the_name_of_another_serves_nobody", misnamed),
     ("many_jobs_share_few_slots", many_jobs),
     ("the_wall_clock_ends_one_job_and_no_other", wall_clock),
     ("a_job_that_nobody_waits_for_gives_its_slot_back", cancelled),
@@ -29,6 +32,9 @@ pub(crate) const TESTS: &[Test] = &[
     ("traps_and_growth_work_behind_the_filter", traps),
     ("many_programs_are_kept_at_a_time", many_programs),
 ];
+
+/// More wall-clock time than any job here takes.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Returns a program that copies standard input to standard output and `/out/copy`.
 fn copier() -> &'static [u8] {
@@ -61,6 +67,54 @@ fn equal_outcome() {
     for part in ["argument 1: one", "variable PLACE=idle", "input a.txt", "stdin: 2 lines"] {
         assert!(text.contains(part), "{text}");
     }
+}
+
+fn both_engines() {
+    let recursion = include_str!("../../../../tests/programs/hostile/recurse.wat");
+    let indirect = include_str!("../../../../tests/programs/hostile/recurse-indirect.wat");
+    let sha256 = Work::new(include_bytes!("../../../../examples/sha256.wasm")).stdin(b"abc");
+    let works = [
+        (full(), Exit::Code(3)),
+        (sha256, Exit::Code(0)),
+        // The metered depth ends a recursion, and not the native stack of the worker's thread.
+        (Work::of_text(recursion), Exit::StackExhausted),
+        (Work::of_text(indirect), Exit::StackExhausted),
+        (Work::new(b"no program"), Exit::Unrunnable),
+    ];
+    on_runtime(async {
+        let worker = worker().await;
+        for (work, exit) in works {
+            let compiled = run(&worker, &work).await.unwrap();
+            let interpreted = worker.run(judge(&work, MINUTE)).await.unwrap();
+            assert_eq!(interpreted.usage.exit, exit);
+            assert_eq!(interpreted.usage, compiled.usage);
+            assert_eq!(interpreted.work_root(), compiled.work_root());
+            assert_eq!(interpreted.manifest, compiled.manifest);
+            assert_eq!(interpreted.contents, compiled.contents);
+        }
+    });
+}
+
+/// Returns the request of one who judges a job.
+fn judge(work: &Work, wall: Duration) -> Request {
+    Request { engine: EngineKind::Interpreter, ..request(work, wall) }
+}
+
+fn interpreter_stops() {
+    let settings = Settings { slots: 1, ..settings(&own_path()) };
+    on_runtime(async {
+        let worker = Worker::spawn(&settings).await.unwrap();
+        let ended = worker.run(judge(&endless(), Duration::from_millis(200))).await;
+        assert_eq!(ended.unwrap_err(), JobError::TimedOut);
+        let mut long = Box::pin(worker.run(judge(&endless(), Duration::from_secs(3600))));
+        assert!(futures_poll(&mut long).await);
+        let short = judge(&trivial(4), MINUTE);
+        let mut next = Box::pin(worker.run(short));
+        assert!(futures_poll(&mut next).await, "the only slot is taken");
+        drop(long);
+        assert_eq!(next.await.unwrap().usage.exit, Exit::Code(4));
+        assert!(!worker.is_lost());
+    });
 }
 
 /// Returns the bytes that a process has read, if this process may know.
@@ -118,6 +172,33 @@ fn missing_content() {
         let program = work.spec.program;
         work.contents.remove(&program);
         run(&worker, &work).await.expect_err("what the worker keeps is no right to read it");
+    });
+}
+
+fn misnamed() {
+    on_runtime(async {
+        let worker = worker().await;
+        for round in 0_u32..20 {
+            // Names that the worker has not seen, so that whoever is first brings the content.
+            let honest = full().stdin(format!("{round}").as_bytes());
+            let name = honest.spec.stdin.unwrap();
+            let mut poisoned = honest.clone();
+            poisoned.contents.insert(name, b"a\nb\nc\n".as_slice().into());
+            let (bad, good) = tokio::join!(run(&worker, &poisoned), run(&worker, &honest));
+            let good = good.unwrap();
+            assert!(content_of(&good.manifest, &good.contents, "stdout").ends_with(b"1 lines\n"));
+            // It may have waited for what the other one brought, and that is the right content.
+            match bad {
+                Ok(finished) => assert_eq!(finished.work_root(), good.work_root()),
+                Err(error) => assert!(error.to_string().contains("its name"), "{error}"),
+            }
+        }
+        let mut poisoned = full().stdin(b"never seen");
+        let name = poisoned.spec.stdin.unwrap();
+        poisoned.contents.insert(name, b"a\nb\nc\n".as_slice().into());
+        let error = run(&worker, &poisoned).await.unwrap_err();
+        assert_eq!(error, JobError::Aborted(format!("content {name} is not what its name says")));
+        assert!(!worker.is_lost());
     });
 }
 

@@ -10,6 +10,7 @@ use executors::worker::{JobError, Settings, Worker};
 use types::manifest::{Entry, EntryKind, RelativePath};
 use types::{Blob, ContentHash, Encode, Hash, Manifest};
 
+use crate::hostile::Row;
 use crate::processes::wait_until_gone;
 use crate::work::Work;
 use crate::{Test, on_runtime, own_path, request, settings, trivial};
@@ -27,9 +28,12 @@ pub(crate) const TESTS: &[Test] = &[
 /// How a job is answered.
 type Lie = fn(job: u64, output: &mut dyn Write) -> io::Result<()>;
 
-const LIES: &[(&str, Lie)] = &[
-    ("renamed", |job, out| send(out, job, ContentHash::of(b"a"), b"b")),
-    ("flood", |job, out| {
+/// The lies: a name, what it is, and how it is told.
+const LIES: &[(&str, &str, Lie)] = &[
+    ("renamed", "Sends a result under the name of another content.", |job, out| {
+        send(out, job, ContentHash::of(b"a"), b"b")
+    }),
+    ("flood", "Sends a result without end.", |job, out| {
         let chunk = Blob::new(vec![0; CHUNK_BYTES_MAX]).unwrap();
         let hash = ContentHash::of(b"");
         loop {
@@ -37,80 +41,107 @@ const LIES: &[(&str, Lie)] = &[
             write(&mut &mut *out, &part)?;
         }
     }),
-    ("many", |job, out| {
+    ("many", "Sends small results without end.", |job, out| {
         // Nothing in each of them, but without end.
         for number in 0_u64.. {
             send(out, job, ContentHash::of(&number.to_le_bytes()), &number.to_le_bytes())?;
         }
         Ok(())
     }),
-    ("twice", |job, out| {
+    ("twice", "Sends a result twice.", |job, out| {
         send(out, job, ContentHash::of(b""), b"")?;
         send(out, job, ContentHash::of(b""), b"")
     }),
-    ("thin", |job, out| {
+    ("thin", "Sends a part of a result that is not full, to make many of them.", |job, out| {
         let part =
             Reply::Output { job, hash: Hash::ZERO.into_name(), chunk: blob(b"a"), last: false };
         write(&mut &mut *out, &part)
     }),
-    ("unsent", |job, out| done(out, job, ContentHash::of(b"nothing"), 1)),
-    ("unnamed", |job, out| {
+    ("unsent", "Ends a job with a result that it did not send.", |job, out| {
+        done(out, job, ContentHash::of(b"nothing"), 1)
+    }),
+    ("unnamed", "Sends more than its result names.", |job, out| {
         send(out, job, ContentHash::of(b"extra"), b"extra")?;
         empty_result(out, job, 1)
     }),
-    ("promised", |job, out| result(out, job, ContentHash::of(b"not sent"), 8)),
-    ("longer", |job, out| {
+    ("promised", "Names a file in its result that it did not send.", |job, out| {
+        result(out, job, ContentHash::of(b"not sent"), 8)
+    }),
+    ("longer", "States another length than that of the file that it sent.", |job, out| {
         send(out, job, ContentHash::of(b"sent"), b"sent")?;
         result(out, job, ContentHash::of(b"sent"), 5)
     }),
-    ("no-manifest", |job, out| {
+    ("no-manifest", "Ends a job with a result that is no manifest.", |job, out| {
         send(out, job, ContentHash::of(b"\xff\xff"), b"\xff\xff")?;
         done(out, job, ContentHash::of(b"\xff\xff"), 1)
     }),
-    ("fuel", |job, out| empty_result(out, job, u64::MAX)),
-    ("garbage", |_, out| out.write_all(&[3, 0, 0, 0, 0xff, 0xff, 0xff])),
-    ("oversized", |_, out| {
+    ("fuel", "Counts more fuel than the job has.", |job, out| empty_result(out, job, u64::MAX)),
+    ("garbage", "Says what is no message.", |_, out| {
+        out.write_all(&[3, 0, 0, 0, 0xff, 0xff, 0xff])
+    }),
+    ("oversized", "Announces a message longer than any.", |_, out| {
         out.write_all(&u32::try_from(FRAME_BYTES_MAX + 1).unwrap().to_le_bytes())
     }),
-    ("cut", |_, out| {
+    ("cut", "Ends amid a message.", |_, out| {
         out.write_all(&[9, 0, 0, 0, 1])?;
         std::process::exit(0)
     }),
-    ("other", |job, out| empty_result(out, job + 1_000, 1)),
-    ("again", |job, out| {
+    ("other", "Ends a job that it does not have.", |job, out| empty_result(out, job + 1_000, 1)),
+    ("again", "Fails a job that it does not have.", |job, out| {
         let why = types::Text::new("first").unwrap();
         write(&mut &mut *out, &Reply::Abort { job: job + 7, why })
     }),
-    ("ready", |_, out| write(&mut &mut *out, &Reply::Ready)),
-    ("thief", |job, out| {
+    ("ready", "Says that it is ready a second time.", |_, out| {
+        write(&mut &mut *out, &Reply::Ready)
+    }),
+    ("thief", "Asks for content that its job does not read.", |job, out| {
         write(&mut &mut *out, &Reply::Need { job, hash: ContentHash::of(b"a secret") })
     }),
-    ("greedy", |job, out| {
-        // The content is larger than what the parent can write before it is read.
-        let need = Reply::Need { job, hash: greedy_work().spec.stdin.unwrap() };
-        write(&mut &mut *out, &need)?;
-        write(&mut &mut *out, &need)
+    (
+        "greedy",
+        "Asks for content while other content is on its way, and reads nothing.",
+        |job, out| {
+            // The content is larger than what the parent can write before it is read.
+            let need = Reply::Need { job, hash: greedy_work().spec.stdin.unwrap() };
+            write(&mut &mut *out, &need)?;
+            write(&mut &mut *out, &need)
+        },
+    ),
+    ("hasty", "Runs a program that it never made ready.", |job, out| {
+        write(&mut &mut *out, &Reply::Running { job })
     }),
-    ("hasty", |job, out| write(&mut &mut *out, &Reply::Running { job })),
-    ("dies", |_, _| std::process::exit(3)),
+    ("dies", "Ends amid a job.", |_, _| std::process::exit(3)),
 ];
 
 /// Lies that are no lies: the worker is believed, or waited for.
-const OTHERS: &[(&str, Lie)] = &[
-    ("honest", |job, out| {
+const OTHERS: &[(&str, &str, Lie)] = &[
+    ("honest", "Answers every job as it should.", |job, out| {
         write(&mut &mut *out, &Reply::Preparing { job })?;
         write(&mut &mut *out, &Reply::Running { job })?;
         empty_result(out, job, 1)
     }),
-    ("silent", |_, _| Ok(())),
+    ("silent", "Answers no job at all.", |_, _| Ok(())),
     // Makes the first program ready and is never done with it.
-    ("stuck", |job, out| {
+    ("stuck", "Makes a program ready and is never done with it.", |job, out| {
         if job > 0 {
             return Ok(());
         }
         write(&mut &mut *out, &Reply::Preparing { job })
     }),
 ];
+
+/// Returns the lies as attempts on the parent's pipe.
+pub(crate) fn rows() -> Vec<Row> {
+    let row = |name: &str, attempt: &str, containment: &str| Row {
+        kind: "pipe",
+        name: format!("worker-{name}"),
+        attempt: attempt.to_owned(),
+        containment: containment.to_owned(),
+    };
+    let waits = OTHERS.iter().filter(|(name, ..)| *name != "honest");
+    let lies = LIES.iter().map(|(name, attempt, _)| row(name, attempt, "the parent's rules"));
+    lies.chain(waits.map(|(name, attempt, _)| row(name, attempt, "the parent's clock"))).collect()
+}
 
 trait IntoName {
     fn into_name(self) -> ContentHash;
@@ -155,7 +186,7 @@ fn result(out: &mut dyn Write, job: u64, hash: ContentHash, bytes: u64) -> io::R
 
 /// Answers every job with a lie.
 pub(crate) fn main(lie: &str) -> io::Result<()> {
-    let (_, lie) = LIES.iter().chain(OTHERS).find(|(name, _)| *name == lie).unwrap();
+    let (_, _, lie) = LIES.iter().chain(OTHERS).find(|(name, ..)| *name == lie).unwrap();
     let mut input = io::stdin().lock();
     let mut output = io::stdout();
     while let Some(command) = read(&mut input)? {
@@ -178,7 +209,7 @@ pub(crate) fn main(lie: &str) -> io::Result<()> {
 }
 
 fn greedy_is(lie: &Lie) -> bool {
-    LIES.iter().any(|(name, other)| *name == "greedy" && std::ptr::fn_addr_eq(*other, *lie))
+    LIES.iter().any(|(name, _, other)| *name == "greedy" && std::ptr::fn_addr_eq(*other, *lie))
 }
 
 fn greedy_work() -> Work {
@@ -196,7 +227,7 @@ async fn liar(lie: &str, grace: Duration) -> (tempfile::TempDir, Worker) {
 
 fn rules() {
     on_runtime(async {
-        for (lie, _) in LIES {
+        for (lie, ..) in LIES {
             let (_folder, worker) = liar(lie, Duration::from_secs(60)).await;
             let work = if *lie == "greedy" { greedy_work() } else { trivial(0) };
             let job = || worker.run(request(&work, Duration::from_secs(60)));

@@ -2,8 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test says by panicking what it found")]
 #![expect(clippy::print_stdout, reason = "a test says what it measured and why it is skipped")]
 
+mod calls;
+mod hostile;
 mod jobs;
 mod liar;
+#[path = "../jobs/module.rs"]
+mod module;
 mod probe;
 mod processes;
 #[path = "../work/mod.rs"]
@@ -15,6 +19,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use executors::wasm::EngineKind;
 use executors::worker::{self, Finished, JobError, Request, Settings, Worker};
 use libtest_mimic::{Arguments, Trial};
 
@@ -43,8 +48,10 @@ fn main() -> ExitCode {
 }
 
 fn trials() -> Vec<Trial> {
-    let tests = jobs::TESTS.iter().chain(processes::TESTS).chain(probe::TESTS).chain(liar::TESTS);
+    let tests = [jobs::TESTS, processes::TESTS, probe::TESTS, liar::TESTS, hostile::TESTS];
     tests
+        .into_iter()
+        .flatten()
         .map(|(name, test)| {
             Trial::test(*name, move || {
                 test();
@@ -93,6 +100,7 @@ fn request(work: &Work, wall: Duration) -> Request {
         spec: work.spec.clone(),
         created: work::CREATED,
         wall,
+        engine: EngineKind::Compiler,
         contents: Arc::new(work.contents.clone()),
     }
 }

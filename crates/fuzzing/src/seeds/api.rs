@@ -1,24 +1,24 @@
 //! Bodies, parameters and headers that the HTTP API accepts.
 
 use api::{
-    AccountView, Authorization, BlockRecord, BlockSummary, Bundle, ClassSupply, EventId,
-    EventRecord, Exclusion, FaucetGrant, FaucetRequest, Funds, Included, LeaseFilter, LeaseView,
-    NetworkStatus, OfferView, OrderView, Outcome, Page, Problem, ProblemBody, ProblemDetail,
-    ProofKind, ProofView, Quote, QuotedOffer, Row, SchemaOf, StoredContent, Submission, Submitted,
-    SupplyView, TransactionRecord, TransactionSummary,
+    AccountView, Authorization, BlockRecord, BlockSummary, Bundle, ClassReputation, ClassSupply,
+    EventId, EventRecord, Exclusion, FaucetGrant, FaucetRequest, Funds, Included, LeaseFilter,
+    LeaseView, NetworkStatus, OfferView, OrderView, Outcome, Page, Problem, ProblemBody,
+    ProblemDetail, ProofKind, ProofView, Quote, QuotedOffer, Row, SchemaOf, StoredContent,
+    Submission, Submitted, SupplyView, TransactionRecord, TransactionSummary,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use types::text::to_hex;
 use types::{
-    Account, Address, Amount, Asset, AuditTerms, BasisPoints, Blob, Claim, Claims, ClassId,
-    CloseReason, ContentHash, Duration, Encode, Event, Genesis, GenesisWallet, Income, Issuer,
-    Lease, LeaseId, LeaseState, List, Offer, OfferId, OfferTerms, Order, OrderId, OrderTerms,
-    Parameters, Provenance, Provider, Rate, Readers, Reject, Settlement, SignedHeader, Supply,
-    Tally, Text, Time, TransactionId, Unbonding, Units, Value,
+    Account, Address, Amount, Asset, AuditTerms, BasisPoints, Blob, CheckState, Claim, Claims,
+    ClassId, CloseReason, ContentHash, Duration, Encode, Event, Genesis, GenesisWallet, Income,
+    Issuer, Lease, LeaseId, LeaseState, List, Offer, OfferId, OfferTerms, Order, OrderId,
+    OrderTerms, Parameters, Provenance, Provider, Rate, Readers, Reject, Reputation, Settlement,
+    SignedHeader, Supply, Tally, Text, Time, TransactionId, Unbonding, Units, Value,
 };
 
-use super::{genesis, header, key, signed_receipt, signed_transactions};
+use super::{audits, genesis, header, key, signed_receipt, signed_transactions};
 use crate::api::{authorization, picking};
 
 const NOW: Time = Time::from_ms(1_700_000_000_000);
@@ -50,11 +50,11 @@ where
     vec![json(&Page { items: vec![item], next }), json(&Page::<T> { items: vec![], next: None })]
 }
 
-fn address() -> Address {
+pub(super) fn address() -> Address {
     key().address()
 }
 
-fn amount(count: u64) -> Amount {
+pub(super) fn amount(count: u64) -> Amount {
     Amount::new(count).expect("the amount is within its range")
 }
 
@@ -62,7 +62,7 @@ fn units(count: u64) -> Units {
     Units::new(count).expect("the count is within its range")
 }
 
-fn rate() -> Rate {
+pub(super) fn rate() -> Rate {
     Rate::new(5_000).expect("the rate is within its range")
 }
 
@@ -162,6 +162,8 @@ fn lease(state: LeaseState) -> Lease {
         state,
         receipts: 1,
         settlement: Settlement { units: units(3), gross: amount(5), ..Settlement::default() },
+        check: CheckState::Revealing { until: NOW },
+        exposure: amount(9),
         release: Some(NOW),
     }
 }
@@ -276,6 +278,8 @@ fn accounts() -> Vec<Vec<u8>> {
         no_starts_epoch: 3,
         no_starts: 1,
         suspended_until: NOW,
+        exposure: amount(9),
+        slashed: Some(NOW),
     };
     let funds = Funds { usd: amount(1_543), wild: amount(0) };
     let full = AccountView {
@@ -285,6 +289,11 @@ fn accounts() -> Vec<Vec<u8>> {
         stake: amount(100),
         unbondings: vec![Unbonding { amount: amount(5), until: NOW }],
         provider: Some(provider),
+        auditor: vec![audits::auditor()],
+        reputation: vec![ClassReputation {
+            class: class(),
+            reputation: Reputation { epoch: 3, passed: 9_000, failed: 1_000 },
+        }],
         node_key_of: Some(address()),
         issuer: vec![issuer()],
     };
@@ -295,6 +304,8 @@ fn accounts() -> Vec<Vec<u8>> {
         stake: amount(0),
         unbondings: vec![],
         provider: None,
+        auditor: vec![],
+        reputation: vec![],
         node_key_of: None,
         issuer: vec![],
     };
@@ -318,6 +329,8 @@ fn market() -> Vec<Vec<u8>> {
         lease: lease(state),
         order: order.order.clone(),
         receipts: vec![signed_receipt()],
+        audit: Some(audits::audit()),
+        dispute: Some(audits::dispute()),
         archived: false,
     };
     let quoted = QuotedOffer {
@@ -343,6 +356,10 @@ fn market() -> Vec<Vec<u8>> {
         json(&Quote { offers: vec![quoted], excluded, examined: 3 }),
         json(&SupplyView { epoch: 3, epoch_began: NOW, classes: vec![supply] }),
         json(&signed_receipt()),
+        json(&LeaseView {
+            dispute: Some(audits::bisection()),
+            ..view(LeaseState::Active { since: NOW })
+        }),
     ];
     seeds.extend(pages(view(LeaseState::Closed { at: NOW, reason })));
     seeds.extend(pages(order));
@@ -367,6 +384,8 @@ fn proofs() -> Vec<Vec<u8>> {
         lease: row.clone(),
         order: Row::new(&[1, 3], None, &[]),
         receipts: vec![row.clone()],
+        audit: Row::new(&[1, 4], None, &[5; 40]),
+        dispute: row.clone(),
         transactions: vec![included],
         parameters: vec![ProofView { header, row: row.clone() }],
     };

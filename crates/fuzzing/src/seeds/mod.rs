@@ -1,6 +1,7 @@
 //! Inputs that the decoders accept, as places to start from.
 
 pub(crate) mod api;
+mod audits;
 
 use types::{
     Action, Address, Amount, Asset, Blob, Block, Encode, Hash, Header, LeaseId, List, Receipt,
@@ -36,14 +37,26 @@ fn signed_receipt() -> SignedReceipt {
 fn signed_transactions() -> Vec<SignedTransaction> {
     let amount = Amount::new(1_543).expect("the amount is within its range");
     let signer = Address::new(key().public());
-    let actions = [
+    let mut actions = vec![
         Action::Transfer { to: signer, asset: Asset::Usd, amount },
         Action::Register { node_key: key().public(), consent: Signature::from_bytes([7; 64]) },
         Action::Stake { amount },
         Action::Start { lease: lease() },
         Action::SubmitReceipt(Box::new(signed_receipt())),
         Action::Close { lease: lease() },
+        Action::Enlist(Box::new(audits::auditor().terms)),
+        Action::CommitAudit { lease: lease(), commitment: genesis() },
+        Action::Dispute { lease: lease() },
     ];
+    let reveals = audits::findings().map(|finding| {
+        let salt = genesis();
+        Action::RevealAudit { lease: lease(), salt, finding }
+    });
+    let moves = audits::arguments().into_iter().map(|argument| {
+        let argument = Box::new(argument);
+        Action::Argue { lease: lease(), argument }
+    });
+    actions.extend(reveals.into_iter().chain(moves));
     let sign = |action| {
         Transaction { signer, nonce: 0, expires: Time::from_ms(0), action }.sign(&genesis(), &key())
     };

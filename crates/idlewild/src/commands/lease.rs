@@ -8,7 +8,7 @@ use classes::job::{Spec, Usage};
 use serde_json::{Value, json};
 use types::{Action, Decode, LeaseId, LeaseState, Readers};
 
-use super::Context;
+use super::{Context, NOT_INDEPENDENT, audits::trail};
 use crate::failure::{Exit, Explain, Failure, Outcome};
 use crate::jobs::{self, Done, prove};
 use crate::output::{count, dollars, relative, usd};
@@ -79,9 +79,12 @@ async fn show(context: &Context, lease: &str) -> Outcome<u8> {
     let network = context.network().await?;
     let view = network.client.lease(id).await?;
     let (bundle, proven) = prove(&network.client, &network.status.genesis, id).await?;
-    let Proven { lease, order, receipts, .. } = proven;
-    let view = LeaseView { lease, order, receipts, archived: view.archived };
-    context.output.show(describe(&view, &bundle), &value(&view))?;
+    let Proven { lease, order, receipts, audit, dispute, is_alone, checks, .. } = proven;
+    let work = checks.into_iter().find(|check| check.name == "work");
+    let work = work.map(|check| check.found).unwrap_or_default();
+    let view = LeaseView { lease, order, receipts, audit, dispute, archived: view.archived };
+    let text = describe(&view, &bundle, &work, is_alone);
+    context.output.show(text, &value(&view, is_alone))?;
     Ok(0)
 }
 
@@ -127,8 +130,8 @@ async fn fetch(context: &Context, lease: &str, output: &Path) -> Outcome<u8> {
     Ok(0)
 }
 
-fn describe(view: &LeaseView, bundle: &Bundle) -> String {
-    let LeaseView { lease, order, receipts, archived } = view;
+fn describe(view: &LeaseView, bundle: &Bundle, work: &str, is_alone: bool) -> String {
+    let LeaseView { lease, order, receipts, archived, .. } = view;
     let mut lines = vec![
         ("lease", lease.id.to_string()),
         ("state", state(&lease.state)),
@@ -148,6 +151,9 @@ fn describe(view: &LeaseView, bundle: &Bundle) -> String {
         ("locked", usd(lease.escrow)),
         ("audits", audits(view)),
     ];
+    if lease.audit.auditors > 0 && is_alone {
+        lines.push(("", NOT_INDEPENDENT.to_owned()));
+    }
     if let Ok(spec) = Spec::from_bytes(order.terms.spec.as_slice()) {
         lines.push(("program", spec.program.to_string()));
     }
@@ -158,6 +164,10 @@ fn describe(view: &LeaseView, bundle: &Bundle) -> String {
             format!("{}, {} fuel, ", describe_exit(usage.exit), count(usage.fuel))
         });
         lines.push(("receipt", format!("{what}work root {}", receipt.work_root)));
+    }
+    if matches!(lease.state, LeaseState::Closed { .. }) && lease.receipts > 0 {
+        lines.push(("check", work.to_owned()));
+        lines.extend(trail(view).into_iter().map(|step| ("", step)));
     }
     let settled = &lease.settlement;
     if matches!(lease.state, LeaseState::Closed { .. }) {
@@ -216,7 +226,7 @@ fn audits(view: &LeaseView) -> String {
     }
 }
 
-fn value(view: &LeaseView) -> Value {
+fn value(view: &LeaseView, is_alone: bool) -> Value {
     let settled = &view.lease.settlement;
     let usage = view
         .receipts
@@ -226,6 +236,9 @@ fn value(view: &LeaseView) -> Value {
         "lease": view.lease,
         "order": view.order,
         "receipts": view.receipts,
+        "audit": view.audit,
+        "dispute": view.dispute,
+        "audits_independent": !is_alone,
         "usage": usage,
         "paid_usd": dollars(settled.gross.saturating_plus(settled.premium)),
         "archived": view.archived,

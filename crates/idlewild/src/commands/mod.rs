@@ -3,8 +3,10 @@
 //! A command is a struct of arguments, whose doc comments are the help, and a function `run` that
 //! returns the exit code. A new one is a file, a `mod` line and a line of the table.
 
+mod audits;
 mod completions;
 mod demo;
+mod disputes;
 mod docs;
 mod join;
 mod keys;
@@ -26,6 +28,9 @@ use crate::failure::Outcome;
 use crate::keyring::Keyring;
 use crate::network::{Network, Signer};
 use crate::output::Output;
+
+/// What is said where one validator alone draws auditors and judges disputes.
+const NOT_INDEPENDENT: &str = "audits: not independent (this network has one validator)";
 
 /// What every command has.
 #[derive(Debug)]
@@ -105,6 +110,8 @@ commands! {
     Ps(ps),
     Lease(lease),
     Verify(verify),
+    Audits(audits),
+    Disputes(disputes),
     Offers(offers),
     Supply(supply),
     Wallet(wallet),

@@ -47,6 +47,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     no_passphrase: bool,
 
+    /// Alter what jobs write, to be found out; loses the stake
+    #[arg(long, hide = true)]
+    cheat: bool,
+
     /// End when standard input ends
     #[arg(long, hide = true)]
     tied: bool,
@@ -59,7 +63,8 @@ impl Arguments {
         let price = Rate::new(self.price).because("--price is too high").or_exit(Exit::Usage)?;
         let mib = |bytes| u32::try_from(bytes >> 20).unwrap_or(u32::MAX);
         let job_memory_mib = self.memory.map(mib);
-        let mut config = Config { region, price, job_memory_mib, ..config };
+        let alters = self.cheat;
+        let mut config = Config { region, price, job_memory_mib, alters, ..config };
         if self.tied {
             // Whoever holds the other end is gone, and the node with it: there is nobody to hand
             // anything to.

@@ -1,15 +1,19 @@
 //! The demo's bill: what each lease cost, proven, and that no coin was lost or made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use types::{Address, Amount, LeaseId, LeaseState, Units};
+use api::EventRecord;
+use types::{Address, Amount, Event, LeaseId, LeaseState, Units, Verdict};
 
 use crate::failure::{Explain, Outcome};
 use crate::local::LocalNode;
 use crate::network::Network;
 use crate::output::{count, usd};
-use crate::verify;
+use crate::verify::{self, Proven};
+
+/// Events on one page of a history.
+const PAGE_EVENTS: usize = 200;
 
 /// What a demo cost, and whether all of it holds.
 #[derive(Debug, Default)]
@@ -24,12 +28,22 @@ pub(crate) struct Bill {
     pub(crate) burn: Amount,
     /// The treasury's part of it.
     pub(crate) treasury: Amount,
+    /// Leases that were drawn for an audit.
+    pub(crate) audits: u64,
+    /// Auditors that agreed with the receipt.
+    pub(crate) agreed: u64,
+    /// What cheats lost of their stake, in micro-WILD.
+    pub(crate) slashed: Amount,
+    /// What the tenant was given back for work that was wrong or unchecked.
+    pub(crate) refunded: Amount,
     /// What each provider earned, and how many jobs it did.
     pub(crate) earned: BTreeMap<Address, (Amount, u64)>,
     /// Leases, those without a result included.
     pub(crate) leases: u64,
     /// Leases whose proof holds.
     pub(crate) proven: u64,
+    /// Providers whose work was given back.
+    cheats: BTreeSet<Address>,
     /// What does not hold.
     pub(crate) faults: Vec<String>,
 }
@@ -54,7 +68,7 @@ impl Bill {
             bill.leases += 1;
             match verify::check(&bundle) {
                 Ok(proven) if matches!(proven.lease.state, LeaseState::Closed { .. }) => {
-                    bill.add(&proven.lease)?;
+                    bill.add(&proven)?;
                 }
                 Ok(proven) => {
                     bill.proven += 1;
@@ -67,6 +81,7 @@ impl Bill {
                 }
             }
         }
+        bill.add_history(network, tenant).await?;
         let held = network.client.account(tenant).await?.balances.usd;
         let accounted = held.plus(locked)?.plus(bill.paid)?;
         if accounted != given {
@@ -79,9 +94,37 @@ impl Bill {
         Ok(bill)
     }
 
-    fn add(&mut self, lease: &types::Lease) -> Outcome<()> {
+    /// Adds up what was given back, and what those who cheated lost.
+    async fn add_history(&mut self, network: &Network, tenant: Address) -> Outcome<()> {
+        for record in history(network, tenant).await? {
+            if let Event::Refunded { amount, .. } = record.event {
+                self.refunded = self.refunded.plus(amount)?;
+            }
+        }
+        for cheat in self.cheats.clone() {
+            for record in history(network, cheat).await? {
+                if let Event::Slashed { amount, .. } = record.event {
+                    self.slashed = self.slashed.plus(amount)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, proven: &Proven) -> Outcome<()> {
+        let lease = &proven.lease;
         let settled = &lease.settlement;
         self.proven += 1;
+        if let Some(audit) = &proven.audit {
+            self.audits += 1;
+            let agreed = audit.verdicts().filter(|(_, verdict)| *verdict == Verdict::Agree);
+            self.agreed += u64::try_from(agreed.count()).unwrap_or(u64::MAX);
+        }
+        if lease.check.is_refunded() {
+            self.cheats.insert(lease.provider);
+            self.paid = self.paid.plus(settled.premium)?;
+            return Ok(());
+        }
         self.jobs += u64::from(lease.receipts > 0);
         self.units = self.units.plus(settled.units)?;
         self.paid = self.paid.plus(settled.gross)?.plus(settled.premium)?;
@@ -113,6 +156,20 @@ impl Bill {
     }
 }
 
+/// Returns everything that happened to an account.
+async fn history(network: &Network, account: Address) -> Outcome<Vec<EventRecord>> {
+    let mut records = Vec::new();
+    let mut before = None;
+    loop {
+        let page = network.client.account_history(account, before, Some(PAGE_EVENTS)).await?;
+        records.extend(page.items);
+        match page.next {
+            Some(next) => before = Some(next.parse()?),
+            None => return Ok(records),
+        }
+    }
+}
+
 /// The bill for people.
 impl fmt::Display for Bill {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,6 +177,9 @@ impl fmt::Display for Bill {
         writeln!(f, "  paid by the tenant   {:>12}", usd(self.paid))?;
         for (provider, (earned, jobs)) in &self.earned {
             writeln!(f, "  {jobs:>3} jobs earned      {:>12}  {provider}", usd(*earned))?;
+        }
+        if !self.refunded.is_zero() {
+            writeln!(f, "  given back           {:>12}", usd(self.refunded))?;
         }
         writeln!(f, "  burned               {:>12}", usd(self.burn))?;
         writeln!(f, "  treasury             {:>12}", usd(self.treasury))?;

@@ -36,7 +36,14 @@ struct Provider {
 
 impl Children {
     /// Starts `count` providers, each with a data directory of its own below `data`.
-    pub(crate) fn start(count: usize, slots: u16, node: &str, data: &Path) -> Outcome<Self> {
+    /// If there is to be a cheat, it is the last.
+    pub(crate) fn start(
+        count: usize,
+        slots: u16,
+        node: &str,
+        data: &Path,
+        is_cheating: bool,
+    ) -> Outcome<Self> {
         let program = std::env::current_exe().because("cannot find this program's own file")?;
         // Filled one by one, so that those that run are ended if another cannot start.
         let mut children = Self { children: Vec::with_capacity(count) };
@@ -50,6 +57,7 @@ impl Children {
                 .args(["provide", "--tied", "--no-passphrase", "--node", node])
                 .args(["--slots", &slots.to_string(), "--data"])
                 .arg(&directory)
+                .args((is_cheating && number == count).then_some("--cheat"))
                 .env_remove("IDLEWILD_CONFIG")
                 .env_remove("IDLEWILD_KEY")
                 .env("XDG_CONFIG_HOME", &directory)

@@ -6,15 +6,18 @@ mod children;
 mod picture;
 mod place;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use classes::job::{Exit as JobExit, Limits, Spec};
+use classes::job::{Exit as JobExit, FUEL_MAX, Limits, Spec};
 use executors::wasm::specification::METERING_VERSION;
-use types::{Address, AuditTerms, Constraint, Hash, List, Readers, Text};
+use node::local::LocalNetwork;
+use types::{
+    Address, AuditTerms, BasisPoints, Constraint, Hash, LeaseId, List, Parameters, Readers, Text,
+};
 
 pub(crate) use bill::Bill;
 
@@ -22,7 +25,7 @@ use crate::failure::{Exit, Explain, Failure, Outcome};
 use crate::jobs::{self, Contents, Done, Jobs, Names, Step, Terms};
 use crate::local::LocalNode;
 use crate::network::{Network, Signer};
-use crate::output::{Output, duration, short};
+use crate::output::{Output, duration, plural, short, usd};
 use crate::part::check_file;
 use crate::signals::asked_to_end;
 use children::Children;
@@ -44,6 +47,22 @@ const TILE_NAME: &str = "tile.ppm";
 /// Columns and rows of tiles.
 const TILES: (u32, u32) = (6, 4);
 
+/// The same where one of the providers cheats: more and smaller, so that it is found out early.
+const CHEAT_TILES: (u32, u32) = (12, 8);
+
+/// The part of the work that is audited, in hundredths of a percent.
+const AUDIT_SHARE: u16 = 2_000;
+const CHEAT_AUDIT_SHARE: u16 = 3_000;
+
+/// How long the network keeps pay back: what a cheat did until it is found out, it is not paid for.
+const RELEASE_WINDOW: types::Duration = types::Duration::from_seconds(6);
+
+/// How long audits and disputes may take after the last tile.
+const CHECK_WAIT: Duration = Duration::from_secs(60);
+
+/// Times that tiles are traced again which a cheat had altered.
+const REDONE_MAX: u32 = 4;
+
 /// Providers, and jobs that each runs at a time.
 const PROVIDERS: usize = 3;
 const SLOTS: u16 = 2;
@@ -64,9 +83,15 @@ const ORDER_WAIT: Duration = Duration::from_secs(300);
 /// Paths a pixel of the demo's own scene: few, so that the demo is short.
 const SAMPLES: u32 = 8;
 
-/// What one tile may use.
-const LIMITS: Limits =
-    Limits { fuel: 200_000_000_000, memory_pages: 1_024, output_bytes: 16 << 20 };
+/// Paths a pixel of another scene that does not say how many.
+const SAMPLES_MAX: u32 = 64;
+
+/// Fuel that a path may take, and the least for a tile: auditors must have the time for all of it.
+const PATH_FUEL: u64 = 100_000;
+const TILE_FUEL: u64 = 1_000_000_000;
+
+/// How long auditors have besides what the work takes.
+const COMMIT_WINDOW: types::Duration = types::Duration::from_seconds(3);
 
 /// What a demo is told.
 #[derive(Debug)]
@@ -77,6 +102,8 @@ pub(crate) struct Options {
     pub(crate) samples: Option<u32>,
     /// Where the picture goes.
     pub(crate) picture: PathBuf,
+    /// Whether one of the providers cheats.
+    pub(crate) cheat: bool,
     /// Where everything is kept that is otherwise removed.
     pub(crate) keep: Option<PathBuf>,
 }
@@ -86,6 +113,8 @@ pub(crate) struct Options {
 pub(crate) struct Shown {
     /// The bill.
     pub(crate) bill: Bill,
+    /// Tiles that were traced again, since the work on them was wrong or unchecked.
+    pub(crate) redone: usize,
     /// How long it took.
     pub(crate) elapsed: Duration,
 }
@@ -94,10 +123,15 @@ pub(crate) struct Shown {
 pub(crate) async fn run(output: Output, options: &Options) -> Outcome<Shown> {
     let began = Instant::now();
     let scene = options.scene.as_deref().unwrap_or(SCENE);
-    let grid = Grid::of_scene(scene, TILES).or_exit(Exit::Usage)?;
+    let tiles = if options.cheat { CHEAT_TILES } else { TILES };
+    let grid = Grid::of_scene(scene, tiles).or_exit(Exit::Usage)?;
     check_file(&options.picture)?;
     let place = Place::of(options.keep.as_deref())?;
-    let node = LocalNode::start_anywhere(&place.path().join("node")).await?;
+    let release_window_ms = RELEASE_WINDOW;
+    let commit_window_ms = COMMIT_WINDOW;
+    let parameters = Parameters { release_window_ms, commit_window_ms, ..Parameters::local() };
+    let local = LocalNetwork { parameters, ..LocalNetwork::default() };
+    let node = LocalNode::start_anywhere(&place.path().join("node"), &local).await?;
     let end = tokio::select! {
         end = show(output, options, scene, grid, &place, &node, began) => end,
         () = asked_to_end() => Err(Failure::stopped()),
@@ -119,7 +153,7 @@ async fn show(
     let status = &network.status;
     output.say(format_args!("network    {} at {}", status.network, node.url()));
     output.say(format_args!("genesis    {}", status.genesis));
-    let mut children = Children::start(PROVIDERS, SLOTS, node.url(), place.path())?;
+    let mut children = Children::start(PROVIDERS, SLOTS, node.url(), place.path(), options.cheat)?;
     let signer = network.signer(provider::keystore::generate()?);
     let granted = network.client.faucet(signer.address()).await;
     let granted = granted.because("the faucet gave nothing")?.funds.usd;
@@ -136,16 +170,12 @@ async fn show(
 
     let samples = options.samples.or(options.scene.is_none().then_some(SAMPLES));
     let specs = specs(grid, &names, samples)?;
-    let jobs = Jobs::new(signer.clone(), terms()).await?;
-    let traced = Instant::now();
-    let done = trace(output, &jobs, &specs, &offering).await;
+    let terms = terms(options.cheat)?;
+    let share = terms.audit.probability;
+    let jobs = Jobs::new(signer.clone(), terms).await?;
+    let traced = trace_and_check(output, &jobs, &specs, &offering).await;
     jobs.close().await;
-    let done = done?;
-    output.say(format_args!(
-        "jobs       {} tiles traced in {}",
-        done.len(),
-        duration(traced.elapsed())
-    ));
+    let Traced { done, redone } = traced?;
 
     let picture = assemble(&jobs, &done, grid, place).await?;
     let unwritten = || format!("cannot write {}", options.picture.display());
@@ -154,9 +184,10 @@ async fn show(
     let leases = jobs.placed();
     let mut bill = Bill::draw(&network, node, signer.address(), granted, &leases).await?;
     bill.expect_jobs(done.len());
+    tell_audits(output, &bill, share);
     // The providers go before the node does, so that they have nothing to complain about.
     drop(children);
-    Ok(Shown { bill, elapsed: began.elapsed() })
+    Ok(Shown { bill, redone, elapsed: began.elapsed() })
 }
 
 /// Gives the node the program and the scene.
@@ -195,21 +226,51 @@ async fn wait_for_offers(network: &Network, children: &mut Children) -> Outcome<
     }
 }
 
-fn terms() -> Terms {
-    let audit = AuditTerms { readers: Readers::Auditors, ..AuditTerms::NONE };
-    Terms {
+fn tell_audits(output: Output, bill: &Bill, share: BasisPoints) {
+    output.say(format_args!(
+        "audits     {} of {} jobs were drawn ({} %), {} agreed; audits: not independent (one \
+         validator)",
+        bill.audits,
+        bill.leases,
+        share.get() / 100,
+        plural(usize::try_from(bill.agreed).unwrap_or(usize::MAX), "auditor"),
+    ));
+    if !bill.slashed.is_zero() {
+        output.say(format_args!(
+            "cheat      lost {} WILD of its stake; {} went back to the tenant",
+            bill.slashed,
+            usd(bill.refunded)
+        ));
+    }
+}
+
+fn terms(is_cheating: bool) -> Outcome<Terms> {
+    let probability = if is_cheating { CHEAT_AUDIT_SHARE } else { AUDIT_SHARE };
+    let probability = BasisPoints::new(probability)?;
+    let audit = AuditTerms { probability, auditors: 1, readers: Readers::Auditors };
+    Ok(Terms {
         constraint: Constraint::default(),
         max_price: None,
         audit,
         duration: LEASE,
         order_wait: ORDER_WAIT,
         start_wait: START_WAIT,
-    }
+    })
+}
+
+/// Returns what one tile may use.
+fn limits(grid: Grid, samples: u32) -> Limits {
+    let ((width, height), (columns, rows)) = (grid.size, grid.tiles);
+    let pixels = u64::from(width.div_ceil(columns)) * u64::from(height.div_ceil(rows));
+    let fuel = pixels.saturating_mul(samples.into()).saturating_mul(PATH_FUEL);
+    let fuel = fuel.clamp(TILE_FUEL, FUEL_MAX);
+    Limits { fuel, memory_pages: 1_024, output_bytes: 16 << 20 }
 }
 
 /// Returns a job for each tile.
 fn specs(grid: Grid, names: &Names, samples: Option<u32>) -> Outcome<Vec<Spec>> {
     let (columns, rows) = grid.tiles;
+    let limits = limits(grid, samples.unwrap_or(SAMPLES_MAX));
     let spec = |(column, row): (u32, u32)| {
         let mut words = vec![format!("/in/{SCENE_NAME}")];
         let tile = ["--tile", &column.to_string(), &row.to_string()].map(str::to_owned);
@@ -227,13 +288,59 @@ fn specs(grid: Grid, names: &Names, samples: Option<u32>) -> Outcome<Vec<Spec>> 
             arguments: List::new(arguments)?,
             environment: List::default(),
             seed: Hash::ZERO,
-            limits: LIMITS,
+            limits,
         })
     };
     grid.places().into_iter().map(spec).collect()
 }
 
-/// Has all tiles traced.
+/// Tiles that are traced and checked.
+struct Traced {
+    done: Vec<Done>,
+    /// How many were traced again.
+    redone: usize,
+}
+
+/// Has all tiles traced and waits for their audits; those whose money came back are traced again.
+async fn trace_and_check(
+    output: Output,
+    jobs: &Jobs,
+    specs: &[Spec],
+    offering: &[Address],
+) -> Outcome<Traced> {
+    let began = Instant::now();
+    let mut done = trace(output, jobs, specs, offering).await?;
+    output.say(format_args!(
+        "jobs       {} tiles traced in {}",
+        done.len(),
+        duration(began.elapsed())
+    ));
+    let mut redone = 0;
+    for _ in 0..REDONE_MAX {
+        let leases: Vec<LeaseId> = done.iter().map(|done| done.lease.id).collect();
+        let views = jobs.checked(&leases, CHECK_WAIT).await?;
+        let given_back: BTreeSet<LeaseId> = views
+            .iter()
+            .filter(|view| view.lease.check.is_refunded())
+            .map(|view| view.lease.id)
+            .collect();
+        let is_given_back = |tile: &usize| given_back.contains(&done[*tile].lease.id);
+        let tiles: Vec<usize> = (0..done.len()).filter(is_given_back).collect();
+        if tiles.is_empty() {
+            break;
+        }
+        redone += tiles.len();
+        output.say(format_args!("redone     {} tiles whose money came back", tiles.len()));
+        let again: Vec<Spec> = tiles.iter().map(|tile| specs[*tile].clone()).collect();
+        let again = trace(output, jobs, &again, offering).await?;
+        for (tile, job) in tiles.into_iter().zip(again) {
+            done[tile] = job;
+        }
+    }
+    Ok(Traced { done, redone })
+}
+
+/// Has tiles traced.
 async fn trace(
     output: Output,
     jobs: &Jobs,

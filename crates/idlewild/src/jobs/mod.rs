@@ -10,6 +10,7 @@
 //! Orders are placed one at a time, the others wait in line, so that a slot that becomes free is
 //! not asked for by all of them at once.
 
+mod checked;
 mod close;
 mod content;
 mod follow;

@@ -10,10 +10,13 @@
 //!                    └─▶ header of the block that closed it ─▶ row of the parameters
 //! ```
 //!
+//! What is said of the work's check must follow from the audit's and the dispute's rows.
+//!
 //! Then the money is computed anew from the receipt, the rate and the parameters that were in
 //! force when the lease was closed, and must be what the lease's row says. Who has the program and
 //! its inputs can also run the job again: [`rerun`].
 
+mod audit;
 mod money;
 mod parameters;
 pub(crate) mod rerun;
@@ -25,8 +28,8 @@ use ledger::{Key, verify_proof};
 use serde::Serialize;
 use thiserror::Error;
 use types::{
-    Action, Decode, DecodeError, Hash, Lease, LeaseId, LeaseState, Order, OrderId, SignedReceipt,
-    Verified,
+    Action, Audit, Decode, DecodeError, Dispute, Hash, Lease, LeaseId, LeaseState, Order, OrderId,
+    SignedReceipt, Verified,
 };
 
 pub(crate) use money::MoneyError;
@@ -86,6 +89,12 @@ pub(crate) struct Proven {
     pub(crate) order: Order,
     /// Its receipts.
     pub(crate) receipts: Vec<SignedReceipt>,
+    /// Its audit, if a beacon drew one.
+    pub(crate) audit: Option<Audit>,
+    /// The dispute over it, if there was one.
+    pub(crate) dispute: Option<Dispute>,
+    /// Whether one validator alone drew and judged.
+    pub(crate) is_alone: bool,
     /// What was checked, in order.
     pub(crate) checks: Vec<Check>,
 }
@@ -113,11 +122,8 @@ pub(crate) fn check(bundle: &Bundle) -> Result<Proven, Refuted> {
     note("header", format!("block {} is signed by a validator of {genesis}", header.height));
 
     let rows = Rows::read(bundle)?;
-    note(
-        "inclusion",
-        format!("{} rows are in the state {}", 2 + rows.receipts.len(), header.state),
-    );
-    let Rows { lease, order, receipts } = rows;
+    note("inclusion", format!("{} rows are in the state {}", rows.count(), header.state));
+    let Rows { lease, order, receipts, audit, dispute } = rows;
 
     let class = classes::find(lease.class)
         .ok_or(Refuted::Contradiction("the lease is of a class that this program does not know"))?;
@@ -139,7 +145,11 @@ pub(crate) fn check(bundle: &Bundle) -> Result<Proven, Refuted> {
     let parameters = parameters::shown_for(bundle, &lease.state)?;
     let split = money::check(&lease, receipts.len(), &parameters).map_err(Refuted::Money)?;
     note("money", split);
-    Ok(Proven { genesis, lease, order, receipts, checks })
+
+    let work = audit::check(&lease, receipts.last(), audit.as_ref(), dispute.as_ref())?;
+    note("work", work);
+    let is_alone = bundle.genesis.validators.len() == 1;
+    Ok(Proven { genesis, lease, order, receipts, audit, dispute, is_alone, checks })
 }
 
 /// The rows of the state that a bundle shows.
@@ -147,6 +157,8 @@ struct Rows {
     lease: Lease,
     order: Order,
     receipts: Vec<SignedReceipt>,
+    audit: Option<Audit>,
+    dispute: Option<Dispute>,
 }
 
 impl Rows {
@@ -164,12 +176,33 @@ impl Rows {
             .zip(&bundle.receipts)
             .map(|(sequence, row)| shown(root, "receipt", &Key::Receipt(lease.id, sequence), row))
             .collect::<Result<_, _>>()?;
-        Ok(Self { lease, order, receipts })
+        let audit = shown_if_there(root, "audit", &Key::Audit(lease.id), &bundle.audit)?;
+        let dispute = shown_if_there(root, "dispute", &Key::Dispute(lease.id), &bundle.dispute)?;
+        Ok(Self { lease, order, receipts, audit, dispute })
+    }
+
+    /// Returns how many rows there are.
+    fn count(&self) -> usize {
+        2 + self.receipts.len()
+            + usize::from(self.audit.is_some())
+            + usize::from(self.dispute.is_some())
     }
 }
 
 /// Returns what a row holds, once the proof shows that the state has it under `key`.
 fn shown<T: Decode>(root: &Hash, name: &'static str, key: &Key, row: &Row) -> Result<T, Refuted> {
+    let found = shown_if_there(root, name, key, row)?;
+    let what = "the proof shows that it does not exist";
+    found.ok_or(Refuted::Row { row: name, what })
+}
+
+/// Returns what a row holds, or nothing where the proof shows that the state does not have it.
+fn shown_if_there<T: Decode>(
+    root: &Hash,
+    name: &'static str,
+    key: &Key,
+    row: &Row,
+) -> Result<Option<T>, Refuted> {
     let wrong = |what| Refuted::Row { row: name, what };
     let bytes = row.parts().ok_or_else(|| wrong("it is not written in hexadecimal"))?;
     if bytes.key != key.to_bytes().as_slice() {
@@ -177,11 +210,11 @@ fn shown<T: Decode>(root: &Hash, name: &'static str, key: &Key, row: &Row) -> Re
     }
     let found = verify_proof(root, key, &bytes.proof);
     let found = found.map_err(|source| Refuted::Proof { row: name, source })?;
-    let found = found.ok_or_else(|| wrong("the proof shows that it does not exist"))?;
-    if bytes.value.as_ref() != Some(&found) {
+    if bytes.value != found {
         return Err(wrong("the proof shows another value"));
     }
-    T::from_bytes(&found).map_err(|source| Refuted::Malformed { row: name, source })
+    let read = found.as_deref().map(T::from_bytes).transpose();
+    read.map_err(|source| Refuted::Malformed { row: name, source })
 }
 
 /// Checks that a lease is one that its order can have led to.
@@ -223,7 +256,8 @@ fn follow(
     }
     let Some(last) = receipts.last() else { return Ok(()) };
     let units = class.units(order.terms.spec.as_slice(), last.receipt.usage.as_slice());
-    if units.ok() != Some(lease.settlement.units) {
+    // What was given back was not paid.
+    if !lease.check.is_refunded() && units.ok() != Some(lease.settlement.units) {
         return Err(Refuted::Contradiction("the lease counts other units than its last receipt"));
     }
     Ok(())

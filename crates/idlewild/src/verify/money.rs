@@ -9,6 +9,9 @@
 //! refund   = escrow − gross − premium
 //! ```
 //!
+//! Where the check of the work gave the tenant its money back, nothing is paid and everything but
+//! what the pool lacked of the premium is refunded.
+//!
 //! β and τ are those in force when the lease was closed. A change takes effect at the beginning of
 //! a block, where it stands among what else is due; so in a block that changes them, leases may
 //! have been settled with either. Of two changes in one block the one between is not shown, and a
@@ -64,6 +67,9 @@ pub(super) fn check(
             false => Err(MoneyError::Early),
         };
     };
+    if lease.check.is_refunded() {
+        return refunded(lease);
+    }
     let mut first = Err(MoneyError::Unshown);
     for parameters in either {
         match recompute(lease, receipts, reason, parameters) {
@@ -73,6 +79,32 @@ pub(super) fn check(
         }
     }
     first
+}
+
+/// Checks that a tenant has its money back: nothing is paid, and of the premium no more is kept
+/// than there was; how much of it the pool had is not in the lease.
+fn refunded(lease: &Lease) -> Result<String, MoneyError> {
+    let settled = &lease.settlement;
+    let premium = lease.audit.premium(lease.escrow)?.min(settled.premium);
+    let parts = [
+        ("the price", settled.gross, Amount::ZERO),
+        ("the audit premium", settled.premium, premium),
+        ("the burned part", settled.burn, Amount::ZERO),
+        ("the treasury's part", settled.treasury, Amount::ZERO),
+        ("the provider's part", settled.net, Amount::ZERO),
+        ("the refund", settled.refund, lease.escrow.minus(premium)?),
+    ];
+    for (part, found, expected) in parts {
+        if found != expected {
+            return Err(MoneyError::Part { part, found, expected });
+        }
+    }
+    Ok(format!(
+        "nothing is paid; {} refunded of {} locked, {} premium kept",
+        usd(settled.refund),
+        usd(lease.escrow),
+        usd(settled.premium),
+    ))
 }
 
 fn recompute(
@@ -172,6 +204,8 @@ mod tests {
             state: LeaseState::Closed { at: Time::from_ms(2), reason },
             receipts: 1,
             settlement,
+            check: types::CheckState::Unchecked,
+            exposure: Amount::ZERO,
             release: None,
         }
     }

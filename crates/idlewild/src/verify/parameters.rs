@@ -94,8 +94,10 @@ mod tests {
             id: LeaseId::from_bytes([0; 32]),
             header: before.header,
             lease: before.row.clone(),
-            order: before.row,
+            order: before.row.clone(),
             receipts: Vec::new(),
+            audit: before.row.clone(),
+            dispute: before.row,
             transactions: Vec::new(),
             parameters,
         }

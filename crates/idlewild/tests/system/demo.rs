@@ -16,7 +16,8 @@ const SCENE: &str = "size 96 54\nsamples 2\nbounces 3\nseed 1\n\
 fn check(home: &Home, object: &Value) {
     assert_eq!(object["ok"], true, "{object}");
     assert_eq!(object["conservation_ok"], true);
-    assert_eq!(object["jobs"], 24);
+    assert!(object["audits"].as_u64().unwrap() <= 24, "{object}");
+    assert_eq!((&object["slashed"], &object["refunded_usd"]), (&0.0.into(), &0.0.into()));
     let (paid, fee) = (object["paid_usd"].as_f64().unwrap(), object["fee_usd"].as_f64().unwrap());
     assert!(paid >= 0.037 && fee > 0.0 && fee < paid, "{object}");
     let picture = fs::read(home.path(object["picture"].as_str().unwrap())).unwrap();
@@ -29,7 +30,9 @@ fn a_demo_ends_with_a_picture_and_a_bill_that_holds() {
     fs::write(home.path("small.scene"), SCENE).unwrap();
     let ended = home.run(["demo", "--json", "--scene", "small.scene"]).with_code(0);
     check(&home, &ended.json());
+    assert_eq!(ended.json()["jobs"], 24);
     assert!(ended.stderr.contains("providers  3 processes"), "{ended:?}");
+    assert!(ended.stderr.contains("audits: not independent"), "{ended:?}");
 }
 
 #[test]
@@ -75,7 +78,9 @@ fn a_provider_killed_in_the_middle_only_delays_it() {
     demo.stdout.take().unwrap().read_to_string(&mut text).unwrap();
     let status = demo.wait().unwrap();
     assert!(killed && status.success(), "{status}: {said}");
-    check(&home, &serde_json::from_str(&text).unwrap());
+    let object: Value = serde_json::from_str(&text).unwrap();
+    check(&home, &object);
+    assert_eq!(object["jobs"], 24);
     for id in ids {
         let gone = !fs::exists(format!("/proc/{id}")).unwrap();
         assert!(gone, "process {id} outlived the demo");
@@ -91,4 +96,35 @@ fn a_scene_that_is_none_fails_with_what_the_program_said() {
     assert_eq!(value["ok"], false);
     let message = value["error"]["message"].as_str().unwrap();
     assert!(message.contains("nonsense"), "{value}");
+}
+
+/// Runs of the demo with a cheat: a beacon that nobody knows before draws another audit each time.
+const CHEATS: u32 = 2;
+const CHEATS_LONG: u32 = 50;
+
+#[test]
+fn a_cheat_is_found_out_and_the_tenant_made_whole() {
+    let runs = if std::env::var_os("IDLEWILD_LONG").is_some() { CHEATS_LONG } else { CHEATS };
+    for run in 1..=runs {
+        let home = Home::default();
+        fs::write(home.path("small.scene"), SCENE).unwrap();
+        let ended = home.run(["demo", "--cheat", "--json", "--scene", "small.scene"]).with_code(0);
+        let object = ended.json();
+        println!("run {run} of {runs}: {object}");
+        assert_eq!((&object["ok"], &object["conservation_ok"]), (&true.into(), &true.into()));
+        assert_eq!(object["jobs"], 96);
+        // Half of its stake, and of what is left for each further tile that was found.
+        let slashed = object["slashed"].as_f64().unwrap();
+        assert!((50.0..100.0).contains(&slashed), "{object}");
+        assert!(object["refunded_usd"].as_f64().unwrap() > 0.0, "{object}");
+        assert!(object["tiles_redone"].as_u64().unwrap() > 0, "{object}");
+        let picture = fs::read(home.path(object["picture"].as_str().unwrap())).unwrap();
+        let honest = Home::default();
+        fs::write(honest.path("small.scene"), SCENE).unwrap();
+        if run == 1 {
+            let shown = honest.run(["demo", "--json", "--scene", "small.scene"]).with_code(0);
+            let path = honest.path(shown.json()["picture"].as_str().unwrap());
+            assert!(fs::read(path).unwrap() == picture, "an altered tile is in the picture");
+        }
+    }
 }

@@ -34,7 +34,7 @@ fn hello() -> String {
 async fn an_offer_that_nobody_could_pay_keeps_no_job_from_running() {
     let up = Home::default().up();
     post(&up, &[amount(1_000_000 * Amount::MICRO)], 0).await;
-    let quote = up.run(["quote", &hello()]).with_code(0);
+    let quote = up.run(["quote", &hello(), "--private"]).with_code(0);
     assert!(quote.stdout.contains("without --max-price, `run` pays at most $0.01"), "{quote:?}");
     up.run(["run", &hello()]).with_code(0);
 }
@@ -43,7 +43,7 @@ async fn an_offer_that_nobody_could_pay_keeps_no_job_from_running() {
 async fn a_dear_offer_gains_nothing_by_the_cheap_ones_being_taken() {
     let up = Home::default().up_alone();
     post(&up, &[amount(1_543), amount(50 * Amount::MICRO)], 1).await;
-    let ended = up.run(["run", &hello(), "--wait", "1s"]).with_code(125);
+    let ended = up.run(["run", &hello(), "--private", "--wait", "1s"]).with_code(125);
     for said in ["nobody who asks at most $0.01", "hint: ", "--max-price", "may cost $50.00"] {
         assert!(ended.stderr.contains(said), "{said}: {ended:?}");
     }
@@ -54,7 +54,7 @@ async fn a_dear_offer_gains_nothing_by_the_cheap_ones_being_taken() {
     assert_eq!(leases(&up), 0);
 
     // Whoever wants it can have it.
-    let words = ["run", &hello(), "--max-price", "60", "--start-wait", "10ms"];
+    let words = ["run", &hello(), "--private", "--max-price", "60", "--start-wait", "10ms"];
     let ended = up.run(words).with_code(125);
     assert!(ended.stderr.contains("it did not start"), "{ended:?}");
     assert!(leases(&up) > 0);

@@ -1,8 +1,8 @@
 //! Leases from their start to their archive, and receipts.
 
 use types::{
-    Action, Blob, CloseReason, Countersignature, Duration, Event, LeaseId, LeaseState, Reject,
-    Settlement, Signature, SignedReceipt, Time, Units,
+    Action, Blob, CheckState, CloseReason, Countersignature, Duration, Event, LeaseId, LeaseState,
+    Reject, Settlement, Signature, SignedReceipt, Time, Units,
 };
 
 use crate::{
@@ -41,15 +41,11 @@ fn a_lease_is_served_paid_released_and_archived() {
     };
     assert_eq!(lease.settlement, settlement);
     assert_eq!(fixture.wallet("tenant"), 9_995_000);
-    assert_eq!((fixture.balance(Row::Buyback), fixture.balance(Row::Treasury)), (250, 150));
-    assert_eq!((fixture.balance(Row::Pending(id)), fixture.balance(Row::Escrow(id))), (4_600, 0));
+    assert_eq!((fixture.balance(Row::Pending(id)), fixture.balance(Row::Escrow(id))), (5_000, 0));
     assert_eq!(fixture.ended().leases_of_provider(&fixture.provider(), None, 9), []);
     assert_eq!(fixture.ledger.leased(&lease.offer), 0);
-    let tally = fixture.ledger.tallies()[0];
-    assert_eq!(
-        (tally.supply.earning.get(), tally.income.revenue, tally.income.burn),
-        (5_000, usd(5_000), usd(250))
-    );
+    let nothing = fixture.ledger.tallies()[0];
+    assert_eq!((nothing.supply.earning.get(), nothing.income.revenue), (0, usd(0)));
     let wallet = fixture.wallet("provider");
     fixture.advance(1_999);
     assert_eq!(fixture.wallet("provider"), wallet);
@@ -57,6 +53,14 @@ fn a_lease_is_served_paid_released_and_archived() {
     assert_eq!(fixture.wallet("provider"), wallet + 4_600);
     let provider = fixture.provider();
     assert!(events.contains(&Event::Released { lease: id, provider, amount: usd(4_600) }));
+    assert_eq!((fixture.balance(Row::Buyback), fixture.balance(Row::Treasury)), (250, 150));
+    let tally = fixture.ledger.tallies()[0];
+    assert_eq!(
+        (tally.supply.earning.get(), tally.income.revenue, tally.income.burn),
+        (5_000, usd(5_000), usd(250))
+    );
+    // Nobody checked it.
+    assert_eq!((lease.check, tally.supply.verified), (CheckState::Unchecked, Units::ZERO));
     let archive = 7 * 600_000;
     fixture.advance(archive - 1);
     assert_eq!(fixture.ended().receipts(&id).len(), 1);
@@ -137,6 +141,7 @@ fn a_started_lease_without_a_receipt_costs_the_minimum_if_the_tenant_closed_it()
     fixture.advance(2_000);
     assert_eq!(closed_for(&fixture, lease), Some(CloseReason::TenantClosed));
     assert_eq!(fixture.wallet("tenant"), 10_000_000 - 1_543);
+    fixture.advance(2_000);
     let tally = fixture.ledger.tallies()[0];
     assert_eq!((tally.supply.earning.get(), tally.income.revenue), (0, usd(1_543)));
 }

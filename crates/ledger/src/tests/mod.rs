@@ -1,6 +1,9 @@
 //! Worked examples of the rules, and what must hold whatever happens.
 
 mod accounts;
+mod auditors;
+mod audits;
+mod disputes;
 mod leases;
 mod market;
 mod providers;

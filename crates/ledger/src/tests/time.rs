@@ -12,10 +12,10 @@ fn a_block_must_come_after_the_last() {
     let mut ledger = Ledger::new(&genesis()).unwrap();
     let (last, root) = (ledger.network().time, ledger.root());
     for given in [last, Time::from_ms(0)] {
-        assert_eq!(ledger.begin(given), Err(TimeError { last, given }));
+        assert_eq!(ledger.begin(given, types::Hash::ZERO), Err(TimeError { last, given }));
     }
     assert_eq!((ledger.network().height, ledger.root()), (0, root));
-    ledger.begin(Time::from_ms(last.as_ms() + 1)).unwrap();
+    ledger.begin(Time::from_ms(last.as_ms() + 1), types::Hash::ZERO).unwrap();
     assert_ne!(ledger.end().root, root);
     assert_eq!(ledger.network().height, 1);
 }
@@ -25,6 +25,7 @@ fn an_epoch_closes_once_and_keeps_what_is_claimed() {
     let mut fixture = Fixture::new();
     let lease = fixture.started();
     fixture.ok("node", Action::SubmitReceipt(Box::new(fixture.receipt(lease))));
+    fixture.advance(2_000);
     let closing = fixture.ledger.tallies()[0];
     assert_eq!(fixture.ledger.past_tallies(), []);
     let began = fixture.ledger.network().epoch_began;

@@ -4,8 +4,13 @@
 //! action needs; `apply` carries the plan out on the same state. It cannot be refused any more:
 //! all that can stop it is a state that contradicts itself, and then nothing of it stays.
 
+mod argue;
 pub(crate) mod cancel_order;
 mod close;
+mod commit_audit;
+mod delist;
+mod dispute;
+mod enlist;
 mod issue;
 pub(crate) mod place_order;
 mod post_offer;
@@ -13,17 +18,18 @@ mod reclaim;
 mod redeem;
 mod register;
 pub(crate) mod retire_offer;
+mod reveal_audit;
 mod rotate_node_key;
 mod stake;
 mod start;
-mod submit_receipt;
+pub(crate) mod submit_receipt;
 mod transfer;
 mod unstake;
 pub(crate) mod vote;
 
 use types::{
-    Account, Action, Address, Amount, Asset, Lease, LeaseId, Provider, PublicKey, Reject, Time,
-    Transaction, TransactionId, Verified,
+    Account, Action, Address, Amount, Asset, Assignment, Audit, Lease, LeaseId, Provider,
+    PublicKey, Reject, Time, Transaction, TransactionId, Verified,
 };
 
 use crate::{
@@ -90,6 +96,18 @@ pub(crate) fn execute(state: &mut State, verified: &Verified) -> Result<(), Reje
         &Action::Close { lease } => run(state, context, &close::Close { lease }),
         &Action::Vote { ref change, effective } => {
             run(state, context, &vote::Vote { change, effective })
+        }
+        Action::Enlist(terms) => run(state, context, &enlist::Enlist { terms }),
+        &Action::Delist { class } => run(state, context, &delist::Delist { class }),
+        &Action::CommitAudit { lease, commitment } => {
+            run(state, context, &commit_audit::CommitAudit { lease, commitment })
+        }
+        &Action::RevealAudit { lease, salt, finding } => {
+            run(state, context, &reveal_audit::RevealAudit { lease, salt, finding })
+        }
+        &Action::Dispute { lease } => run(state, context, &dispute::Dispute { lease }),
+        Action::Argue { lease, argument } => {
+            run(state, context, &argue::Argue { lease: *lease, argument })
         }
     }
 }
@@ -171,6 +189,32 @@ fn free_node_key(state: &State, context: &Context, key: PublicKey) -> Result<(),
         || state.has(Key::NodeKey(key))
         || state.has(Key::Provider(address));
     if taken { Err(Reject::NodeKeyTaken) } else { Ok(()) }
+}
+
+/// An auditor's part in the current round of a lease's audit.
+struct Assigned {
+    audit: Audit,
+    /// Which of the assignments it is.
+    index: usize,
+    assignment: Assignment,
+}
+
+/// Returns why an auditor cannot do now what its audit does not wait for.
+fn not_now(state: &State, context: &Context) -> Reject {
+    acting_provider(state, context).map_or_else(|reject| reject, |_| Reject::AuditState)
+}
+
+/// Returns the signer's part in the current round of a lease's audit, which is under way.
+fn assigned(state: &State, context: &Context, lease: &Lease) -> Result<Assigned, Reject> {
+    let auditor = acting_provider(state, context)?.address;
+    let audit: Audit = state.need(Key::Audit(lease.id))?;
+    let index = audit
+        .assignments
+        .iter()
+        .position(|assigned| assigned.round == audit.round && assigned.auditor == auditor);
+    let index = index.ok_or(Reject::AuditNotYours)?;
+    let assignment = *audit.assignments.get(index).ok_or(Broken)?;
+    Ok(Assigned { audit, index, assignment })
 }
 
 fn known_lease(state: &State, lease: LeaseId) -> Result<Lease, Reject> {

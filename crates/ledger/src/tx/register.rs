@@ -1,6 +1,6 @@
 //! `register`: an account becomes a provider.
 
-use types::{Address, Event, Provider, PublicKey, Reject, Time};
+use types::{Address, Amount, Event, Provider, PublicKey, Reject, Time};
 
 use super::{Context, Execute, free_node_key, provider_of};
 use crate::{
@@ -35,6 +35,8 @@ impl Execute for Register {
             no_starts_epoch: 0,
             no_starts: 0,
             suspended_until: Time::from_ms(0),
+            exposure: Amount::ZERO,
+            slashed: None,
         };
         Ok(Plan { provider })
     }

@@ -1,9 +1,10 @@
 //! `stake`: a provider locks token.
 
-use types::{Amount, Asset, Event, Reject};
+use types::{Amount, Asset, Event, Provider, Reject};
 
 use super::{Context, Execute, covers, fits, known, own_provider, positive};
 use crate::{
+    auditors,
     key::Row,
     state::{Broken, State},
 };
@@ -13,6 +14,7 @@ pub(super) struct Stake {
 }
 
 pub(super) struct Plan {
+    provider: Provider,
     amount: Amount,
 }
 
@@ -23,10 +25,10 @@ impl Execute for Stake {
         let &Self { amount } = self;
         positive(amount)?;
         known(state, Asset::Wild)?;
-        own_provider(state, context)?;
+        let provider = own_provider(state, context)?;
         covers(state, Row::Wallet(context.signer), Asset::Wild, amount)?;
         fits(state, Row::Stake(context.signer), Asset::Wild, amount)?;
-        Ok(Plan { amount })
+        Ok(Plan { provider, amount })
     }
 
     fn apply(plan: Plan, state: &mut State, context: &Context) -> Result<(), Broken> {
@@ -35,6 +37,6 @@ impl Execute for Stake {
         state.book().transfer(from, to, Asset::Wild, amount)?;
         state.network.stake = state.network.stake.plus(amount)?;
         state.emit(Event::Staked { provider, amount });
-        Ok(())
+        auditors::follow_stake(state, &plan.provider)
     }
 }

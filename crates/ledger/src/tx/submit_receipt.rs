@@ -113,7 +113,7 @@ fn units(
 }
 
 /// Returns the specification in an encoded order, without decoding the rest.
-fn spec_of(order: &[u8]) -> Result<&[u8], DecodeError> {
+pub(crate) fn spec_of(order: &[u8]) -> Result<&[u8], DecodeError> {
     /// Identifier, tenant, time and class.
     const BEFORE_SPEC_BYTES: usize = 32 + 32 + 8 + 2;
     let mut reader = Reader::new(order);

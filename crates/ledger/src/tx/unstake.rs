@@ -4,6 +4,7 @@ use types::{Amount, Asset, Event, Provider, Reject, Unbonding};
 
 use super::{Context, Execute, covers, known, own_provider, positive};
 use crate::{
+    auditors,
     key::{Due, Key, Row},
     state::{Broken, State},
 };
@@ -32,7 +33,9 @@ impl Execute for Unstake {
         covers(state, stake, Asset::Wild, amount)?;
         let stays = state.balance(stake, Asset::Wild)?.saturating_minus(amount);
         let in_use = provider.offers > 0 || provider.leases > 0;
-        if provider.votes > 0 || (in_use && stays < state.parameters().stake_minimum) {
+        let parameters = state.parameters();
+        let is_short = in_use && stays < parameters.stake_minimum;
+        if provider.votes > 0 || is_short || parameters.cover(stays) < provider.exposure {
             return Err(Reject::StakeInUse);
         }
         if provider.unbondings >= UNBONDINGS_MAX {
@@ -53,6 +56,6 @@ impl Execute for Unstake {
         state.put(Key::Unbonding(address, sequence), &plan.unbonding)?;
         state.schedule(until, Due::Unbonding(address, sequence));
         state.emit(Event::Unstaked { provider: address, amount, until });
-        Ok(())
+        auditors::follow_stake(state, &provider)
     }
 }

@@ -1,8 +1,8 @@
 //! `vote`: for a change of what governs the network.
 
 use types::{
-    Asset, BasisPoints, Change, Duration, Encode, Event, Hash, Parameters, Provider, Reject, Time,
-    codec, limits::BLOCK_DUE_MAX,
+    Address, Amount, Asset, BasisPoints, Change, Duration, Encode, Event, Hash, Parameters,
+    Provider, Reject, Time, codec, limits::BLOCK_DUE_MAX,
 };
 
 use schemars::JsonSchema;
@@ -116,6 +116,24 @@ pub(crate) fn conclude(state: &mut State, hash: Hash) -> Result<(), Broken> {
         Change::Rules(_) => return Ok(()),
     }
     state.emit(Event::ChangeTookEffect { change });
+    Ok(())
+}
+
+/// Takes stake that a voter lost out of its votes, so that they weigh no more than what stays.
+pub(crate) fn weaken(state: &mut State, voter: Address, lost: Amount) -> Result<(), Broken> {
+    if lost.is_zero() || state.need::<Provider>(Key::Provider(voter))?.votes == 0 {
+        return Ok(());
+    }
+    let proposals = state.all(Prefix::Proposals).map(|entry| entry.map(|(key, _)| key));
+    for key in proposals.collect::<Result<Vec<_>, Broken>>()? {
+        let Key::Proposal(hash) = key else { return Err(Broken) };
+        let Some(weight) = state.get::<u64>(Key::Vote(hash, voter))? else { continue };
+        let mut proposal: Proposal = state.need(key)?;
+        let part = lost.get().min(weight);
+        proposal.weight = proposal.weight.checked_sub(part).ok_or(Broken)?;
+        state.put(key, &proposal)?;
+        state.put(Key::Vote(hash, voter), &weight.saturating_sub(part))?;
+    }
     Ok(())
 }
 

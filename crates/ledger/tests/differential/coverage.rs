@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use types::{Event, Reject, Verified};
+use types::{Accuser, Event, LeaseId, Reject, Verified};
 
 /// Rejections that no sequence of transactions reaches, and why.
 const UNREACHABLE: [(Reject, &str); 3] = [
@@ -11,8 +11,8 @@ const UNREACHABLE: [(Reject, &str); 3] = [
     (Reject::Invariant, "it says that the ledger is wrong"),
 ];
 
-/// Kinds of events.
-const EVENTS: usize = 24;
+/// Kinds of events, but for the moves of a bisection, which no class has.
+const EVENTS: usize = 38;
 
 /// Counts of what was met.
 #[derive(Debug, Default)]
@@ -21,6 +21,11 @@ pub(crate) struct Coverage {
     rejected: BTreeMap<Reject, u64>,
     events: BTreeMap<String, u64>,
     reasons: BTreeMap<&'static str, u64>,
+    checks: BTreeMap<&'static str, u64>,
+    outcomes: BTreeMap<(&'static str, &'static str), u64>,
+    rounds: BTreeMap<u8, u64>,
+    /// Who disputes what has no outcome yet.
+    accusers: BTreeMap<LeaseId, &'static str>,
     /// Blocks that worked through as much as a block may.
     pub(crate) backlogs: u64,
     /// Blocks that examined as many offers as a block may.
@@ -44,15 +49,29 @@ impl Coverage {
         let shown = format!("{event:?}");
         let kind = shown.split(' ').next().unwrap_or_default();
         *self.events.entry(kind.to_owned()).or_insert(0) += 1;
-        if let Event::LeaseClosed { reason, .. } = event {
-            *self.reasons.entry(reason.name()).or_insert(0) += 1;
+        match event {
+            Event::LeaseClosed { reason, .. } => {
+                *self.reasons.entry(reason.name()).or_insert(0) += 1;
+            }
+            Event::Checked { check, .. } => {
+                *self.checks.entry(check.name()).or_insert(0) += 1;
+            }
+            Event::AuditDrawn { round, .. } => *self.rounds.entry(*round).or_insert(0) += 1,
+            Event::DisputeOpened { lease, accuser, .. } => {
+                self.accusers.insert(*lease, accuser_name(accuser));
+            }
+            Event::DisputeEnded { lease, outcome, .. } => {
+                let accuser = self.accusers.remove(lease).expect("it was opened");
+                *self.outcomes.entry((accuser, outcome.name())).or_insert(0) += 1;
+            }
+            _ => {}
         }
     }
 
     /// Asserts that each action was accepted at least `least` times, and that each rejection,
     /// event, reason and bound was met.
     pub(crate) fn assert_complete(&self, least: u64) {
-        assert_eq!(self.accepted.len(), 16, "every action was accepted: {self}");
+        assert_eq!(self.accepted.len(), 22, "every action was accepted: {self}");
         for (action, count) in &self.accepted {
             assert!(*count >= least, "{action} was accepted {count} times, at least {least}");
         }
@@ -63,9 +82,19 @@ impl Coverage {
         }
         assert_eq!(self.events.len(), EVENTS, "every kind of event: {self}");
         assert_eq!(self.reasons.len(), 5, "every reason to close: {self}");
+        assert_eq!(self.checks.len(), 7, "every end of a check: {self}");
+        assert_eq!(self.outcomes.len(), 6, "every outcome for each accuser: {self}");
+        assert_eq!(self.rounds.len(), 3, "every round of audits: {self}");
         assert!(self.backlogs > 0, "some block had more due than it may work through");
         assert!(self.exhausted > 0, "some block examined as many offers as it may");
         assert!(self.refused > 0, "some block had a wrong time");
+    }
+}
+
+const fn accuser_name(accuser: &Accuser) -> &'static str {
+    match accuser {
+        Accuser::Auditor { .. } => "auditor",
+        Accuser::Tenant { .. } => "tenant",
     }
 }
 
@@ -85,6 +114,8 @@ impl fmt::Display for Coverage {
         writeln!(f, "{rejected} rejected: {codes:?}")?;
         writeln!(f, "events: {:?}", self.events)?;
         writeln!(f, "leases closed: {:?}", self.reasons)?;
+        writeln!(f, "checks: {:?}, rounds: {:?}", self.checks, self.rounds)?;
+        writeln!(f, "disputes: {:?}", self.outcomes)?;
         for (reject, why) in UNREACHABLE {
             writeln!(f, "never {}: {why}", reject.code())?;
         }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ledger::Ledger;
-use types::{Event, Genesis, Reject, Time, Verified, limits::BLOCK_DUE_MAX};
+use types::{Event, Genesis, Hash, Reject, Time, Verified, limits::BLOCK_DUE_MAX};
 
 use crate::{
     compare,
@@ -35,6 +35,11 @@ pub(crate) struct Done {
     pub(crate) events: Vec<Event>,
 }
 
+/// Returns the beacon of the block of a time: what the world knows nothing of.
+pub(crate) fn beacon(time: Time) -> Hash {
+    Hash::of("test beacon", &[&time.as_ms().to_le_bytes()])
+}
+
 /// Text that says what differs.
 pub(crate) type Difference = String;
 
@@ -46,8 +51,8 @@ impl Pair {
 
     /// Begins a block on both; false when both refuse its time.
     pub(crate) fn begin(&mut self, time: Time) -> Result<bool, Difference> {
-        let naive = self.naive.begin(time);
-        let real = self.real.begin(time).is_ok();
+        let naive = self.naive.begin(time, beacon(time));
+        let real = self.real.begin(time, beacon(time)).is_ok();
         if real != naive {
             return Err(format!("begin at {time}: {real} instead of {naive}"));
         }

@@ -1,11 +1,13 @@
-//! Who may read content: its owners, and the parties of a lease that names it.
+//! Who may read content: its owners, the parties of a lease that names it, and those who check
+//! that lease's work.
 //!
 //! A lease names its inputs for its tenant and its results for its provider; a manifest among
 //! them names its files too. What is named counts only as far as who names it owns it: otherwise
 //! an account could read another's content by naming its hash in a lease with itself. Who asks in
 //! the name of a lease is shown only what that lease shows, even of its own.
 
-use types::{Address, ContentHash, Lease, Order, SignedReceipt};
+use ledger::Ledger;
+use types::{Address, CheckState, ContentHash, Lease, Order, PublicKey, SignedReceipt};
 
 use super::{ContentError, ContentStore};
 
@@ -20,11 +22,34 @@ pub(crate) struct Asker {
 
 impl Asker {
     /// Returns whether who asks is a party of the lease.
-    pub(crate) fn is_party(&self, lease: &Lease) -> bool {
+    fn is_party(&self, lease: &Lease) -> bool {
         self.account == lease.tenant
             || self.account == lease.provider
             // The key that the lease pins, though the provider has another by now.
             || *self.signer.key() == lease.node_key
+    }
+
+    /// Returns whether the lease lets who asks read what it names: its parties always, auditors as
+    /// long as they have its audit to do, validators as long as a dispute over it is open.
+    pub(crate) fn may_read(
+        &self,
+        ledger: &Ledger,
+        lease: &Lease,
+        validators: &[PublicKey],
+    ) -> bool {
+        if self.is_party(lease) {
+            return true;
+        }
+        match lease.check {
+            CheckState::Committing { .. } | CheckState::Revealing { .. } => {
+                let audit = ledger.audit(&lease.id);
+                audit.is_some_and(|audit| {
+                    audit.current().any(|assigned| assigned.auditor == self.account)
+                })
+            }
+            CheckState::Disputed { .. } => validators.contains(self.signer.key()),
+            _ => false,
+        }
     }
 }
 

@@ -14,6 +14,15 @@ pub fn parties(event: &Event) -> Vec<Address> {
         | Event::ReceiptAccepted { tenant: one, provider: other, .. }
         | Event::LeaseClosing { tenant: one, provider: other, .. }
         | Event::LeaseClosed { tenant: one, provider: other, .. } => vec![*one, *other],
+        Event::Checked { tenant: one, provider: other, .. }
+        | Event::DisputeOpened { tenant: one, provider: other, .. }
+        | Event::DisputeEnded { tenant: one, provider: other, .. }
+        | Event::Refunded { tenant: one, provider: other, .. } => vec![*one, *other],
+        Event::AuditDrawn { tenant, provider, auditors, .. } => {
+            [tenant, provider].into_iter().chain(auditors.iter()).copied().collect()
+        }
+        Event::AuditRevealing { auditors, .. } => auditors.to_vec(),
+        Event::Ruled { validator, .. } => vec![Address::new(*validator)],
         Event::Redeemed { issuer: one, .. }
         | Event::Registered { provider: one, .. }
         | Event::NodeKeyRotated { provider: one, .. }
@@ -26,7 +35,15 @@ pub fn parties(event: &Event) -> Vec<Address> {
         | Event::OrderPlaced { tenant: one, .. }
         | Event::OrderClosed { tenant: one, .. }
         | Event::Released { provider: one, .. }
-        | Event::Voted { voter: one, .. } => vec![*one],
+        | Event::Voted { voter: one, .. }
+        | Event::Enlisted { auditor: one, .. }
+        | Event::Delisted { auditor: one, .. }
+        | Event::AuditCommitted { auditor: one, .. }
+        | Event::AuditRevealed { auditor: one, .. }
+        | Event::AuditorPaid { auditor: one, .. }
+        | Event::Argued { by: one, .. }
+        | Event::Slashed { provider: one, .. }
+        | Event::Rewarded { to: one, .. } => vec![*one],
         Event::LeaseArchived { .. }
         | Event::EpochClosed { .. }
         | Event::ChangeTookEffect { .. } => vec![],
@@ -46,7 +63,20 @@ pub const fn leases(event: &Event) -> Option<LeaseId> {
         | Event::LeaseClosing { lease, .. }
         | Event::LeaseClosed { lease, .. }
         | Event::Released { lease, .. }
-        | Event::LeaseArchived { lease, .. } => Some(*lease),
+        | Event::LeaseArchived { lease, .. }
+        | Event::AuditDrawn { lease, .. }
+        | Event::AuditCommitted { lease, .. }
+        | Event::AuditRevealing { lease, .. }
+        | Event::AuditRevealed { lease, .. }
+        | Event::AuditorPaid { lease, .. }
+        | Event::Checked { lease, .. }
+        | Event::DisputeOpened { lease, .. }
+        | Event::Ruled { lease, .. }
+        | Event::Argued { lease, .. }
+        | Event::DisputeEnded { lease, .. }
+        | Event::Slashed { lease, .. }
+        | Event::Rewarded { lease, .. }
+        | Event::Refunded { lease, .. } => Some(*lease),
         _ => None,
     }
 }
@@ -93,6 +123,21 @@ kinds! {
     EpochClosed "epoch-closed";
     Voted "voted";
     ChangeTookEffect "change-took-effect";
+    Enlisted "enlisted";
+    Delisted "delisted";
+    AuditDrawn "audit-drawn";
+    AuditCommitted "audit-committed";
+    AuditRevealing "audit-revealing";
+    AuditRevealed "audit-revealed";
+    AuditorPaid "auditor-paid";
+    Checked "checked";
+    DisputeOpened "dispute-opened";
+    Ruled "ruled";
+    Argued "argued";
+    DisputeEnded "dispute-ended";
+    Slashed "slashed";
+    Rewarded "rewarded";
+    Refunded "refunded";
 }
 
 /// Returns whether an event of its block is about what a transaction asked for.
@@ -102,9 +147,13 @@ pub(crate) fn is_about(signed: &SignedTransaction, event: &Event) -> bool {
     match &transaction.action {
         Action::PlaceOrder(_) => is_about_order(OrderId::from(transaction.id()), event),
         Action::CancelOrder { order } => is_about_order(*order, event),
-        Action::Start { lease } | Action::Reclaim { lease, .. } | Action::Close { lease } => {
-            leases(event) == Some(*lease)
-        }
+        Action::Start { lease }
+        | Action::Reclaim { lease, .. }
+        | Action::Close { lease }
+        | Action::CommitAudit { lease, .. }
+        | Action::RevealAudit { lease, .. }
+        | Action::Dispute { lease }
+        | Action::Argue { lease, .. } => leases(event) == Some(*lease),
         Action::SubmitReceipt(signed) => leases(event) == Some(signed.receipt.lease),
         Action::PostOffer(_) => {
             let id = transaction.id().into();
@@ -127,6 +176,13 @@ pub(crate) fn is_about(signed: &SignedTransaction, event: &Event) -> bool {
         Action::Stake { .. } => is_of(signer, event, "staked"),
         Action::Unstake { .. } => is_of(signer, event, "unstaked"),
         Action::Vote { .. } => is_of(signer, event, "voted"),
+        // The signer may be a node key, whose provider the event names.
+        Action::Enlist(terms) => {
+            matches!(event, Event::Enlisted { class, .. } if *class == terms.class)
+        }
+        Action::Delist { class } => {
+            matches!(event, Event::Delisted { class: other, .. } if other == class)
+        }
     }
 }
 

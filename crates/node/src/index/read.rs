@@ -3,8 +3,8 @@
 use api::{EventId, EventRecord, LeaseFilter, ProofView};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value};
 use types::{
-    Address, ClassId, Decode, Lease, LeaseId, Order, OrderId, SignedHeader, SignedReceipt,
-    SignedTransaction, Tally, Time, TransactionId,
+    Address, Audit, ClassId, Decode, Dispute, Lease, LeaseId, Order, OrderId, SignedHeader,
+    SignedReceipt, SignedTransaction, Tally, Time, TransactionId,
 };
 
 use super::{IndexError, write::LeaseRows};
@@ -311,6 +311,58 @@ impl<'a> Reader<'a> {
         self.list(query, vec![blob(lease.as_bytes())], |row| {
             Ok((decoded(row, 0)?, Place { height: row.get(1)?, position: row.get(2)? }))
         })
+    }
+
+    /// Returns the audit of a lease.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn audit(&self, lease: LeaseId) -> Result<Option<Audit>> {
+        let query = "SELECT record FROM audits WHERE lease = ?1";
+        self.one(query, vec![blob(lease.as_bytes())], |row| decoded(row, 0))
+    }
+
+    /// Returns the dispute over a lease.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn dispute(&self, lease: LeaseId) -> Result<Option<Dispute>> {
+        let query = "SELECT record FROM disputes WHERE lease = ?1";
+        self.one(query, vec![blob(lease.as_bytes())], |row| decoded(row, 0))
+    }
+
+    /// Returns leases that were drawn for an audit, before one of them, newest first.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn audited(&self, before: Option<LeaseId>, limit: usize) -> Result<Vec<LeaseId>> {
+        self.leases_in("audits", before, limit)
+    }
+
+    /// Returns leases over which there was a dispute, before one of them, newest first.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn disputed(&self, before: Option<LeaseId>, limit: usize) -> Result<Vec<LeaseId>> {
+        self.leases_in("disputes", before, limit)
+    }
+
+    /// Returns the leases of a table before one of them, newest first; none before one that is
+    /// not in it.
+    fn leases_in(
+        &self,
+        table: &'static str,
+        before: Option<LeaseId>,
+        limit: usize,
+    ) -> Result<Vec<LeaseId>> {
+        let query = format!(
+            "SELECT lease FROM {table} WHERE number < CASE WHEN ?1 IS NULL THEN ?2
+                ELSE coalesce((SELECT number FROM {table} WHERE lease = ?1), 0) END
+            ORDER BY number DESC LIMIT ?3"
+        );
+        let before = before.map_or(Value::Null, |lease| blob(lease.as_bytes()));
+        let parameters = vec![before, Value::Integer(i64::MAX), size(limit)];
+        self.list(&query, parameters, |row| decoded(row, 0))
     }
 
     /// Returns the rows of a lease that left the state, with the header that they are proved by.

@@ -8,7 +8,7 @@ use types::Hash;
 use super::IndexError;
 
 /// The version of the tables; another one is built anew.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE meta (
@@ -57,6 +57,12 @@ CREATE TABLE receipts (
     lease BLOB NOT NULL, sequence INTEGER NOT NULL, record BLOB NOT NULL,
     height INTEGER NOT NULL, position INTEGER NOT NULL,
     PRIMARY KEY (lease, sequence)
+) STRICT;
+CREATE TABLE audits (
+    number INTEGER PRIMARY KEY, lease BLOB NOT NULL UNIQUE, record BLOB NOT NULL
+) STRICT;
+CREATE TABLE disputes (
+    number INTEGER PRIMARY KEY, lease BLOB NOT NULL UNIQUE, record BLOB NOT NULL
 ) STRICT;
 CREATE TABLE archive (
     lease BLOB PRIMARY KEY, header BLOB NOT NULL, rows TEXT NOT NULL

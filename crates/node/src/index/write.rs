@@ -30,6 +30,8 @@ pub(crate) struct LeaseRows {
     pub(crate) lease: Row,
     pub(crate) order: Row,
     pub(crate) receipts: Vec<Row>,
+    pub(crate) audit: Row,
+    pub(crate) dispute: Row,
 }
 
 /// Proves a lease's rows in a state.
@@ -44,6 +46,8 @@ pub(crate) fn lease_rows(
         lease: row(Key::Lease(lease)),
         order: row(Key::Order(order)),
         receipts: (1..=receipts).map(|sequence| row(Key::Receipt(lease, sequence))).collect(),
+        audit: row(Key::Audit(lease)),
+        dispute: row(Key::Dispute(lease)),
     }
 }
 
@@ -216,5 +220,15 @@ fn lease_changed(
         lease.state.name(),
         lease.to_bytes(),
     ))?;
+    let audit = entry.after.audit(&id).map(|audit| audit.to_bytes());
+    let dispute = entry.after.dispute(&id).map(|dispute| dispute.to_bytes());
+    for (table, record) in [("audits", audit), ("disputes", dispute)] {
+        let Some(record) = record else { continue };
+        let upsert = format!(
+            "INSERT INTO {table} (lease, record) VALUES (?1, ?2)
+            ON CONFLICT (lease) DO UPDATE SET record = excluded.record"
+        );
+        store.prepare_cached(&upsert)?.execute((id.as_bytes(), record))?;
+    }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Accounts and providers.
 
-use api::{AccountView, EventRecord, Funds, Page};
+use api::{AccountView, ClassReputation, EventRecord, Funds, Page};
 use axum::{Json, extract::State};
 use ledger::key::Row;
 use types::{Address, Asset, Provider};
@@ -24,6 +24,15 @@ pub(super) async fn show(
         stake: ledger.balance(Row::Stake(address), Asset::Wild),
         unbondings: ledger.unbondings(&address),
         provider: ledger.provider(&address),
+        auditor: classes::CLASSES
+            .iter()
+            .filter_map(|class| ledger.auditor(class.id(), &address))
+            .collect(),
+        reputation: ledger
+            .reputations(&address)
+            .into_iter()
+            .map(|(class, reputation)| ClassReputation { class, reputation })
+            .collect(),
         node_key_of: provider_of.filter(|provider| *provider != address),
         issuer: Asset::ALL.iter().filter_map(|asset| ledger.issuer(&address, *asset)).collect(),
     }))

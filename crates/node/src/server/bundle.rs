@@ -28,13 +28,20 @@ pub(super) async fn show(
             }
             None => reader.archived(id)?,
         };
-        let Some((header, LeaseRows { lease, order: order_row, receipts })) = rows else {
-            return Ok(None);
-        };
-        let transactions = transactions(reader, id, order)?;
-        let parameters = parameters_of(reader, &lease)?;
-        let order = order_row;
-        Ok(Some(Bundle { genesis, id, header, lease, order, receipts, transactions, parameters }))
+        let Some((header, rows)) = rows else { return Ok(None) };
+        let LeaseRows { lease, order: order_row, receipts, audit, dispute } = rows;
+        Ok(Some(Bundle {
+            genesis,
+            id,
+            header,
+            transactions: transactions(reader, id, order)?,
+            parameters: parameters_of(reader, &lease)?,
+            lease,
+            order: order_row,
+            receipts,
+            audit,
+            dispute,
+        }))
     });
     bundle.await?.map(Json).ok_or_else(|| Failure::unknown("lease"))
 }

@@ -9,10 +9,11 @@ use super::{App, Failure, Shared, block::settled, request::Parameters};
 use crate::index::{IndexError, LeaseSide, Reader};
 
 /// Returns a lease from the state.
-fn from_state(ledger: &Ledger, lease: Lease) -> Option<LeaseView> {
+pub(super) fn from_state(ledger: &Ledger, lease: Lease) -> Option<LeaseView> {
     let order = ledger.order(&lease.order)?;
     let receipts = ledger.receipts(&lease.id);
-    Some(LeaseView { lease, order, receipts, archived: false })
+    let (audit, dispute) = (ledger.audit(&lease.id), ledger.dispute(&lease.id));
+    Some(LeaseView { lease, order, receipts, audit, dispute, archived: false })
 }
 
 /// Returns a lease from the history.
@@ -20,7 +21,8 @@ fn from_index(reader: &Reader<'_>, lease: Lease) -> Result<Option<LeaseView>, In
     let Some((order, _)) = reader.order(lease.order)? else { return Ok(None) };
     let receipts = reader.receipts(lease.id)?;
     let receipts = receipts.into_iter().map(|(receipt, _)| receipt).collect();
-    Ok(Some(LeaseView { lease, order, receipts, archived: true }))
+    let (audit, dispute) = (reader.audit(lease.id)?, reader.dispute(lease.id)?);
+    Ok(Some(LeaseView { lease, order, receipts, audit, dispute, archived: true }))
 }
 
 /// Returns a lease, wherever it is.
@@ -108,10 +110,18 @@ async fn from_history(
     limit: usize,
 ) -> Result<Vec<LeaseView>, Failure> {
     settled(app).await?;
+    listed(app, move |reader| reader.leases(side, filter, after, limit)).await
+}
+
+/// Returns leases that the history lists, each as it is now.
+pub(super) async fn listed(
+    app: &App,
+    list: impl FnOnce(&Reader<'_>) -> Result<Vec<Lease>, IndexError> + Send + 'static,
+) -> Result<Vec<LeaseView>, Failure> {
     let state = app.handle.read();
     let listed = app.index.read(move |reader| {
         let mut views = Vec::new();
-        for lease in reader.leases(side, filter, after, limit)? {
+        for lease in list(reader)? {
             // The state knows better than the history how a lease is now.
             let in_state = state.ledger.lease(&lease.id);
             let view = match in_state.and_then(|lease| from_state(&state.ledger, lease)) {

@@ -1,6 +1,7 @@
 //! The API's server: a router made from the table of routes, one file for each resource.
 
 mod account;
+mod audit;
 mod block;
 mod bundle;
 mod content;
@@ -122,6 +123,8 @@ fn handler(operation: Operation) -> MethodRouter<Arc<App>> {
         Operation::Lease => get(lease::show),
         Operation::LeaseBundle => get(bundle::show),
         Operation::Receipt => get(lease::receipt),
+        Operation::Audits => get(audit::audits),
+        Operation::Disputes => get(audit::disputes),
         Operation::Supply => get(supply::now),
         Operation::SupplyHistory => get(supply::history),
         Operation::Proof => get(network::proof),

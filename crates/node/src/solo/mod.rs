@@ -36,7 +36,9 @@ use clock::Clock;
 pub use log::LogError;
 pub(crate) use log::LogReader;
 pub use recover::RecoverError;
-pub(crate) use recover::{Base, Paths, Recovered, newer_rules, next_parent, recover, replay};
+pub(crate) use recover::{
+    Base, Paths, Recovered, newer_rules, next_beacon, next_parent, recover, replay,
+};
 pub(crate) use snapshot::Snapshot;
 
 /// Transactions after which a snapshot is due; they are replayed in well under two seconds.
@@ -220,7 +222,8 @@ impl Solo {
         let Some(now) = self.now() else { return };
         let time = now.max(self.header.header.time.after(types::Duration::from_ms(1)));
         let mut fork = self.ledger.clone();
-        fork.begin(time).expect("the time was chosen after the last block's");
+        let beacon = next_beacon(&self.header, &self.genesis);
+        fork.begin(time, beacon).expect("the time was chosen after the last block's");
         let rules = fork.network().rules;
         if rules > ledger::RULES {
             self.fault.set(newer_rules(rules));

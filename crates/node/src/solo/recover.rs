@@ -94,6 +94,12 @@ pub(crate) fn next_parent(header: &SignedHeader, genesis: &Hash) -> Hash {
     if header.header.height == 0 { *genesis } else { header.header.hash() }
 }
 
+/// Returns the beacon of the block after `header`.
+pub(crate) fn next_beacon(header: &SignedHeader, genesis: &Hash) -> Hash {
+    // Nothing is signed before the first block.
+    if header.header.height == 0 { *genesis } else { header.next_beacon() }
+}
+
 /// What a replayed block did.
 #[derive(Debug)]
 pub(crate) struct Replayed {
@@ -128,7 +134,8 @@ pub(crate) fn replay(
     {
         return Err(wrong("no validator signed it"));
     }
-    ledger.begin(header.time).map_err(|_| wrong("its time is not after the last one's"))?;
+    let beacon = next_beacon(last, genesis_hash);
+    ledger.begin(header.time, beacon).map_err(|_| wrong("its time is not after the last one's"))?;
     let rules = ledger.network().rules;
     if rules > ledger::RULES {
         return Err(RecoverError::Rules(rules));

@@ -13,7 +13,7 @@ use crate::{
     trade::Market,
 };
 
-async fn store(network: &Network, key: &SecretKey, content: &[u8]) -> ContentHash {
+pub(crate) async fn store(network: &Network, key: &SecretKey, content: &[u8]) -> ContentHash {
     network.client.store(key, &network.genesis, content.to_vec()).await.unwrap().hash
 }
 
@@ -23,7 +23,7 @@ fn manifest(file: ContentHash) -> Vec<u8> {
     Manifest::new(vec![entry]).unwrap().to_bytes()
 }
 
-async fn reads(
+pub(crate) async fn reads(
     network: &Network,
     key: &SecretKey,
     hash: ContentHash,

@@ -22,7 +22,7 @@ pub(crate) fn quick() -> Parameters {
     Parameters {
         start_window_ms: Duration::from_seconds(60),
         grace_window_ms: Duration::from_ms(1),
-        release_window_ms: Duration::from_ms(1),
+        release_window_ms: Duration::from_ms(2),
         epoch_ms: Duration::from_ms(1_000),
         closed_lease_epochs: 1,
         ..Parameters::local()

@@ -92,7 +92,12 @@ impl Market {
 
     /// Places an order and starts its lease.
     pub(crate) async fn lease(&self, spec: &Spec) -> LeaseId {
-        let order = Action::PlaceOrder(Box::new(self.order(spec)));
+        self.lease_of(self.order(spec)).await
+    }
+
+    /// Places this order and starts its lease.
+    pub(crate) async fn lease_of(&self, terms: OrderTerms) -> LeaseId {
+        let order = Action::PlaceOrder(Box::new(terms));
         let placed: TransactionId = self.tenant.submit(order).await.unwrap().id;
         let lease = LeaseId::from(OrderId::from(placed));
         self.agent().submit(Action::Start { lease }).await.unwrap();
@@ -193,6 +198,8 @@ async fn a_lease_goes_from_offer_to_settlement() {
     let query = LeaseQuery { provider, state: Some(LeaseFilter::Open), ..LeaseQuery::default() };
     assert_eq!(client.leases(&query).await.unwrap().items[0].lease.id, id);
 
+    let filter = EventFilter { kind: Some("released".to_owned()), ..EventFilter::default() };
+    let mut released = client.events(filter).await.unwrap();
     market.finish(id, ContentHash::of(b"output"), &network.genesis).await;
     assert!(client.leases(&query).await.unwrap().items.is_empty());
     let view = client.lease(id).await.unwrap();
@@ -204,6 +211,8 @@ async fn a_lease_goes_from_offer_to_settlement() {
 
     let lease = check_bundle(&client.bundle(id).await.unwrap(), id, &network);
     assert_eq!(lease, view.lease);
+    // What counts as supplied is what was paid.
+    released.next().await.unwrap();
     let supply = client.supply().await.unwrap();
     assert_eq!(supply.classes[0].running.supply.earning.get(), 4_000);
     assert_eq!(supply.classes[0].running.supply.verified.get(), 0);

@@ -243,6 +243,21 @@ impl Market for FakeMarket {
         Ok((is_result && world.contents.contains(&hash)) || world.input(lease, hash).is_some())
     }
 
+    async fn auditor(&self) -> Result<Option<types::Auditor>, MarketError> {
+        self.call().await?;
+        Ok(None)
+    }
+
+    async fn audits(&self) -> Result<Vec<LeaseView>, MarketError> {
+        self.call().await?;
+        Ok(Vec::new())
+    }
+
+    async fn disputes(&self) -> Result<Vec<LeaseView>, MarketError> {
+        self.call().await?;
+        Ok(Vec::new())
+    }
+
     async fn store(&self, content: Arc<[u8]>) -> Result<(), MarketError> {
         self.call().await?;
         let mut world = self.world();
@@ -353,10 +368,12 @@ fn pending_of(number: u8, tenant: u8, spec: &Spec) -> LeaseView {
         state: LeaseState::Pending { start_by },
         receipts: 0,
         settlement: Settlement::default(),
+        check: types::CheckState::Unchecked,
+        exposure: Amount::ZERO,
         release: None,
     };
     let order = Order { id: order, tenant, placed: now, terms };
-    LeaseView { lease, order, receipts: Vec::new(), archived: false }
+    LeaseView { lease, order, receipts: Vec::new(), audit: None, dispute: None, archived: false }
 }
 
 fn policy(slots: usize) -> Policy {
@@ -412,7 +429,7 @@ fn start_with_room(
     let (journal, records) = Journal::open(data.join("journal")).unwrap();
     let results = Results::open(data.join("results"), results_bytes_max, &records).unwrap();
     let seller = Seller {
-        market: market.clone(),
+        market: Arc::new(market.clone()),
         runner: runner.clone(),
         store: Arc::new(Store::open(data.join("inputs"), 1 << 20, 0).unwrap()),
         results: Arc::new(results),
@@ -432,6 +449,7 @@ fn start_with_room(
         kept: 0,
         done: 0,
         failed: 0,
+        audited: 0,
         earned_pending: Amount::ZERO,
         earned_released: Amount::ZERO,
         mfuel_per_second: 1,

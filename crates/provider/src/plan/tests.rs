@@ -81,10 +81,12 @@ fn view_of(number: u8, state: LeaseState, spec: &Spec) -> LeaseView {
         state,
         receipts: u32::from(matches!(state, LeaseState::Closed { .. })),
         settlement: Settlement::default(),
+        check: types::CheckState::Unchecked,
+        exposure: Amount::ZERO,
         release: None,
     };
     let order = Order { id: order, tenant, placed: NOW, terms };
-    LeaseView { lease, order, receipts: Vec::new(), archived: false }
+    LeaseView { lease, order, receipts: Vec::new(), audit: None, dispute: None, archived: false }
 }
 
 fn view(number: u8, state: LeaseState) -> LeaseView {

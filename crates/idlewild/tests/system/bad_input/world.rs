@@ -79,6 +79,7 @@ impl World {
         let home = Home::default();
         let parameters = Parameters {
             start_window_ms: START_WINDOW,
+            draw_delay_ms: Length::from_ms(0),
             release_window_ms: Length::from_ms(1),
             ..Parameters::local()
         };
@@ -204,7 +205,7 @@ impl World {
     pub(super) fn ran(&self, program: &[u8]) -> Said {
         fs::write(self.up.home.path("bad.wasm"), program).unwrap();
         let limits = ["--fuel", "20M", "--memory", "16MiB", "--output-limit", "1MiB"];
-        self.command(&[&["run", "bad.wasm"][..], &limits].concat())
+        self.command(&[&["run", "--private", "bad.wasm"][..], &limits].concat())
     }
 
     /// Runs one of the hostile programs.
@@ -217,7 +218,7 @@ impl World {
     /// Runs a good program with further words.
     pub(super) fn ran_with(&self, words: &[&str]) -> Said {
         fs::write(self.up.home.path("good.wasm"), counter::program(STEPS)).unwrap();
-        self.command(&[&["run", "good.wasm"][..], words].concat())
+        self.command(&[&["run", "--private", "good.wasm"][..], words].concat())
     }
 
     /// Returns where the node listens, as requests name it.

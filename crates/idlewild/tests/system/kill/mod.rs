@@ -18,7 +18,7 @@ use classes::job::{Exit, Spec, Usage};
 use node::local::{LocalNetwork, create};
 use serde_json::Value;
 use tokio::time::interval;
-use types::{Address, Amount, CloseReason, ContentHash, Decode, LeaseState, SecretKey};
+use types::{Address, Amount, CloseReason, ContentHash, Decode, LeaseState, SecretKey, Verdict};
 
 use crate::common::{ended, patiently, until};
 use crate::counter;
@@ -307,12 +307,13 @@ impl Storm {
         for purse in purses {
             let of_provider = leases.iter().filter(|view| view.lease.provider == purse.provider);
             let earned: u64 = of_provider.map(|view| view.lease.settlement.net.get()).sum();
+            let fees: u64 = leases.iter().map(|view| audit_fee(view, purse.provider)).sum();
             let before = purse.usd.get() + storage * purse.offers;
             until("the provider has what it earned", SETTLED_MAX, || async {
                 let view = self.client.account(purse.provider).await.unwrap();
                 let offers = u64::from(view.provider.unwrap().offers);
                 let now = view.balances.usd.get() + storage * offers;
-                (now == before + earned).then_some(())
+                (before + earned..=before + earned + fees).contains(&now).then_some(())
             })
             .await;
         }
@@ -340,6 +341,13 @@ impl Storm {
         let ended = ended(&command.output().unwrap()).with_code(0);
         assert_eq!(ended.stdout, counter::answer(STEPS));
     }
+}
+
+/// The most that an account got for having audited a lease; less if the pool was empty.
+fn audit_fee(view: &LeaseView, auditor: Address) -> u64 {
+    let Some(audit) = &view.audit else { return 0 };
+    let agreed = audit.verdicts().filter(|found| *found == (auditor, Verdict::Agree)).count();
+    if agreed > 0 { audit.fee.get() } else { 0 }
 }
 
 /// What a tenant's leases cost, net of what it got back.
@@ -373,7 +381,10 @@ fn jobs_are_paid_once(leases: &[LeaseView], record: &Record) -> usize {
 fn commands_brought_answers(record: &Record, leases: &[LeaseView]) -> usize {
     let costs: BTreeMap<String, Amount> = leases
         .iter()
-        .map(|view| (view.lease.id.to_string(), view.lease.settlement.gross))
+        .map(|view| {
+            let settled = &view.lease.settlement;
+            (view.lease.id.to_string(), settled.gross.plus(settled.premium).unwrap())
+        })
         .collect();
     let mut brought = 0;
     for (ended, answer) in &record.commands {

@@ -80,6 +80,7 @@ fn expected(real: &Ledger, naive: &Reference) -> BTreeMap<Vec<u8>, Vec<u8>> {
         rows.put(Key::TallyPast(tally.class), tally);
     }
     put_proposals(&mut rows, naive);
+    put_auditors(&mut rows, naive);
     if !naive.archive.is_empty() {
         rows.put(Key::Archive, &naive.accumulator());
     }
@@ -133,6 +134,35 @@ fn put_lease(rows: &mut Rows, naive: &Reference, lease: &Lease) {
     }
     for signed in naive.receipts.iter().filter(|signed| signed.receipt.lease == lease.id) {
         rows.put(Key::Receipt(lease.id, signed.receipt.sequence), signed);
+    }
+    if let Some(audit) = naive.audits.get(&lease.id) {
+        rows.put(Key::Audit(lease.id), audit);
+    }
+    if let Some(dispute) = naive.disputes.get(&lease.id) {
+        rows.put(Key::Dispute(lease.id), dispute);
+        if dispute.outcome.is_none() {
+            rows.mark(Key::OpenDispute(lease.id));
+        }
+    }
+}
+
+fn put_auditors(rows: &mut Rows, naive: &Reference) {
+    for (class, address) in naive.enlistments.keys() {
+        let auditor = naive.auditor(*class, *address).expect("it is listed");
+        rows.put(Key::Auditor(*class, *address), &auditor);
+    }
+    for (class, seats) in naive.seats.iter().filter(|(_, seats)| !seats.is_empty()) {
+        let count = u32::try_from(seats.len()).expect("few seats");
+        rows.put(Key::Seats(*class), &count);
+        for (index, seat) in (0..).zip(seats) {
+            rows.put(Key::Seat(*class, index), &seat.owner);
+        }
+    }
+    for (auditor, lease) in &naive.to_do {
+        rows.mark(Key::AuditByAuditor(*auditor, *lease));
+    }
+    for ((address, class), reputation) in &naive.reputations {
+        rows.put(Key::Reputation(*address, *class), reputation);
     }
 }
 

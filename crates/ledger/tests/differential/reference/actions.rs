@@ -9,7 +9,7 @@ use types::{
 
 use super::{Proposal, Reference, What, count};
 
-fn ensure(holds: bool, reject: Reject) -> Result<(), Reject> {
+pub(super) fn ensure(holds: bool, reject: Reject) -> Result<(), Reject> {
     if holds { Ok(()) } else { Err(reject) }
 }
 
@@ -20,7 +20,12 @@ impl Reference {
         ensure(asset == Asset::Usd || self.genesis.token, Reject::AssetAbsent)
     }
 
-    fn check_wallet(&self, owner: Address, asset: Asset, amount: Amount) -> Result<(), Reject> {
+    pub(super) fn check_wallet(
+        &self,
+        owner: Address,
+        asset: Asset,
+        amount: Amount,
+    ) -> Result<(), Reject> {
         ensure(self.balance(Row::Wallet(owner), asset) >= amount, Reject::FundsShort)
     }
 
@@ -104,6 +109,8 @@ impl Reference {
             no_starts_epoch: 0,
             no_starts: 0,
             suspended_until: Time::default(),
+            exposure: Amount::ZERO,
+            slashed: None,
         });
         self.events.push(Event::Registered { provider: signer, node_key: key });
         Ok(())
@@ -128,6 +135,7 @@ impl Reference {
         self.check_wallet(signer, Asset::Wild, amount)?;
         self.book.transfer(Row::Wallet(signer), Row::Stake(signer), Asset::Wild, amount);
         self.events.push(Event::Staked { provider: signer, amount });
+        self.let_seats_follow(signer);
         Ok(())
     }
 
@@ -144,12 +152,14 @@ impl Reference {
         let is_enough = stays >= self.parameters.stake_minimum;
         ensure(!is_in_use || is_enough, Reject::StakeInUse)?;
         ensure(provider.votes == 0, Reject::StakeInUse)?;
+        ensure(self.covers(stays, provider.exposure.get()), Reject::StakeInUse)?;
         ensure(provider.unbondings < 16, Reject::UnbondingsFull)?;
         let until = self.time.after(self.parameters.unbonding_ms);
         self.unbondings.push((signer, nonce, Unbonding { amount, until }));
         self.due.insert((until, What::Unbonding(signer, nonce)));
         self.book.transfer(Row::Stake(signer), Row::Unbonding(signer), Asset::Wild, amount);
         self.events.push(Event::Unstaked { provider: signer, amount, until });
+        self.let_seats_follow(signer);
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
-//! What happens by itself, and how a lease is settled.
+//! What happens by itself.
 
 use ledger::key::Row;
 use types::{
-    Address, Amount, Asset, BasisPoints, Change, CloseReason, Duration, Encode, Event, Hash,
-    LeaseId, LeaseState, OfferId, OrderId, Settlement, Time, Units,
+    Address, Asset, Change, CheckState, CloseReason, Duration, Encode, Event, Hash, LeaseId,
+    LeaseState, OfferId, OrderId, Outcome, Time,
 };
 
 use super::{Proposal, Reference, What, count};
@@ -31,13 +31,19 @@ impl Reference {
             LeaseState::Active { .. } => self.settle(id, CloseReason::NetworkEnded),
             LeaseState::Reclaiming { .. } => self.settle(id, CloseReason::ProviderReclaimed),
             LeaseState::Closing { reason, .. } => self.settle(id, reason),
-            LeaseState::Closed { .. } => {
-                if self.balance(Row::Pending(id), Asset::Usd).is_zero() {
-                    self.archive(id);
-                } else {
-                    self.release(id);
-                }
-            }
+            LeaseState::Closed { .. } => self.go_on_closed(id),
+        }
+    }
+
+    /// Does what a closed lease waits for.
+    fn go_on_closed(&mut self, id: LeaseId) {
+        match self.lease(&id).expect("it was just read").check {
+            CheckState::Waiting { .. } => self.draw(id),
+            CheckState::Committing { .. } => self.end_committing(id),
+            CheckState::Revealing { .. } => self.end_round(id),
+            CheckState::Disputed { .. } => self.end_dispute(id, Outcome::Undecided),
+            _ if self.balance(Row::Pending(id), Asset::Usd).is_zero() => self.archive(id),
+            _ => self.release(id),
         }
     }
 
@@ -52,8 +58,8 @@ impl Reference {
         self.due.retain(|(_, kept)| *kept != what);
     }
 
-    /// Returns when a lease that closed, or was released, now leaves the state.
-    fn archive_time(&self) -> Time {
+    /// Returns when a lease that closed, was paid or refunded now leaves the state.
+    pub(super) fn archive_time(&self) -> Time {
         let epochs = u64::from(self.parameters.closed_lease_epochs);
         let kept_ms = epochs.saturating_mul(self.parameters.epoch_ms.as_ms());
         self.time.after(Duration::from_ms(kept_ms))
@@ -102,14 +108,6 @@ impl Reference {
         }
     }
 
-    fn release(&mut self, id: LeaseId) {
-        let provider = self.lease(&id).expect("a lease outlasts its release").provider;
-        let from = Row::Pending(id);
-        let amount = self.book.transfer_all(from, Row::Wallet(provider), Asset::Usd);
-        self.events.push(Event::Released { lease: id, provider, amount });
-        self.wait(id, self.archive_time());
-    }
-
     fn archive(&mut self, id: LeaseId) {
         let lease = self.lease(&id).expect("it leaves once").clone();
         let order = lease.order;
@@ -118,7 +116,11 @@ impl Reference {
         for signed in self.receipts.iter().filter(|signed| signed.receipt.lease == id) {
             content.extend(signed.to_bytes());
         }
-        for row in [Row::Escrow(id), Row::Pending(id), Row::Order(order)] {
+        let (audit, dispute) = (self.audits.remove(&id), self.disputes.remove(&id));
+        content.extend(audit.to_bytes());
+        content.extend(dispute.to_bytes());
+        let pot = Row::Dispute(Hash::from_bytes(*id.as_bytes()));
+        for row in [Row::Escrow(id), Row::Pending(id), Row::Order(order), pot] {
             self.book.forget(row);
         }
         self.leases.retain(|lease| lease.id != id);
@@ -155,63 +157,5 @@ impl Reference {
             Change::Rules(version) => self.rules = *version,
         }
         self.events.push(Event::ChangeTookEffect { change: proposal.change });
-    }
-
-    /// Closes a lease: pays, refunds, frees the slot, and sets its release and archiving.
-    pub(super) fn settle(&mut self, id: LeaseId, reason: CloseReason) {
-        let now = self.time;
-        let lease = self.lease(&id).expect("it runs").clone();
-        let has_started = !matches!(lease.state, LeaseState::Pending { .. });
-        let has_receipt = lease.receipts > 0;
-        let in_range = "it is at most the escrow";
-        let (gross, premium) = if has_receipt {
-            let cost = lease.rate.cost(lease.settlement.units).expect(in_range);
-            let gross = lease.minimum.max(cost);
-            (gross, lease.audit.premium(gross).expect(in_range))
-        } else if reason == CloseReason::TenantClosed && has_started {
-            (lease.minimum, Amount::ZERO)
-        } else {
-            (Amount::ZERO, Amount::ZERO)
-        };
-        let beta = if self.genesis.token { self.parameters.burn_share.get() } else { 0 };
-        let shares = beta + self.parameters.treasury_share.get();
-        let fee = BasisPoints::new(shares).expect("they were validated").ceil_of(gross);
-        let burn = BasisPoints::new(beta).expect("it was validated").floor_of(gross);
-        let treasury = fee.minus(burn).expect("the fee holds the burn");
-        let net = gross.minus(fee).expect("a fee is a share");
-        let paid = gross.plus(premium).expect(in_range);
-        let refund = lease.escrow.minus(paid).expect("the escrow holds the most");
-        let moves = [
-            (Row::Buyback, burn),
-            (Row::Treasury, treasury),
-            (Row::Pending(id), net),
-            (Row::AuditPool, premium),
-            (Row::Wallet(lease.tenant), refund),
-        ];
-        for (to, amount) in moves {
-            self.book.transfer(Row::Escrow(id), to, Asset::Usd, amount);
-        }
-        let units = if has_receipt { lease.settlement.units } else { Units::ZERO };
-        let tally = self.tally_mut(lease.class);
-        tally.supply.earning = tally.supply.earning.plus(units).expect("tests stay in range");
-        tally.income.revenue = tally.income.revenue.plus(gross).expect("tests stay in range");
-        tally.income.burn = tally.income.burn.plus(burn).expect("tests stay in range");
-        self.grant_passes(lease.class);
-
-        let release = (!net.is_zero()).then(|| now.after(self.parameters.release_window_ms));
-        self.wait(id, release.unwrap_or_else(|| self.archive_time()));
-        let settlement = Settlement { units, gross, burn, treasury, net, premium, refund };
-        let kept = self.lease_mut(&id);
-        kept.state = LeaseState::Closed { at: now, reason };
-        kept.settlement = settlement;
-        kept.release = release;
-        self.events.push(Event::LeaseClosed {
-            lease: id,
-            class: lease.class,
-            tenant: lease.tenant,
-            provider: lease.provider,
-            reason,
-            settlement,
-        });
     }
 }

@@ -2,8 +2,8 @@
 
 use ledger::key::Row;
 use types::{
-    Amount, Asset, Constraint, Event, Lease, LeaseId, LeaseState, Offer, OfferId, OrderId,
-    OrderTerms, Provider, Reject, Settlement, Truth, Units, Value,
+    Amount, Asset, CheckState, Constraint, Event, Lease, LeaseId, LeaseState, Offer, OfferId,
+    OrderId, OrderTerms, Provider, Reject, Settlement, Truth, Units, Value,
     constraint::{Atom, Comparison, Expression, Test, evaluate},
 };
 
@@ -18,8 +18,10 @@ impl Reference {
         let units = class.units_max(terms.spec.as_slice()).ok()?;
         let price = price(offer, units)?;
         let escrow = price.plus(terms.audit.premium(price).ok()?).ok()?;
-        let has_stake =
-            !self.genesis.token || self.stake_of(&offer.provider) >= self.parameters.stake_minimum;
+        let stake = self.stake_of(&offer.provider);
+        let has_stake = !self.genesis.token || stake >= self.parameters.stake_minimum;
+        let exposure = self.exposure(&terms.audit, price)?;
+        let exposed = self.provider(&offer.provider)?.exposure.get().checked_add(exposure)?;
         let spec = terms.spec.as_slice();
         let takes = offer.terms.class == terms.class
             && offer.terms.expires > self.time
@@ -27,6 +29,7 @@ impl Reference {
             && has_stake
             && self.leased(&offer.id) < offer.terms.slots
             && escrow <= terms.budget
+            && (!self.genesis.token || exposure == 0 || self.covers(stake, exposed))
             && class.matches(spec, offer.terms.terms.as_slice(), &offer.terms.claims).is_ok()
             && evaluate(&terms.constraint, &offer.terms.claims, self.time) == Truth::True;
         takes.then_some(escrow)
@@ -121,6 +124,9 @@ impl Reference {
         let id = LeaseId::from(order.id);
         let start_by = now.after(self.parameters.start_window_ms);
         let ends = now.after(order.terms.duration);
+        let units = class.units_max(order.terms.spec.as_slice()).expect("it was checked");
+        let price = price(&offer, units).expect("it takes the order");
+        let exposure = self.exposure(&order.terms.audit, price).expect("it takes the order");
         self.book.transfer(Row::Order(order.id), Row::Escrow(id), Asset::Usd, escrow);
         let tenant_row = Row::Wallet(order.tenant);
         self.book.transfer_all(Row::Order(order.id), tenant_row, Asset::Usd);
@@ -135,7 +141,7 @@ impl Reference {
             node_key: provider.node_key,
             rate: offer.terms.rate,
             minimum: offer.terms.minimum,
-            units_max: class.units_max(order.terms.spec.as_slice()).expect("it was checked"),
+            units_max: units,
             audit: order.terms.audit,
             escrow,
             created: now,
@@ -143,6 +149,8 @@ impl Reference {
             state: LeaseState::Pending { start_by },
             receipts: 0,
             settlement: Settlement::default(),
+            check: CheckState::Unchecked,
+            exposure: Amount::new(exposure).expect("a stake covers it"),
             release: None,
         });
         self.due.retain(|(_, what)| *what != What::OrderExpires(order.id));

@@ -5,21 +5,27 @@
 //! It is written from the page alone; where the two differ, the page decides.
 
 mod actions;
+mod audits;
 mod book;
+mod disputes;
 mod happen;
 mod market;
+mod seats;
+mod settlement;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use types::{
-    Account, Action, Address, Amount, Asset, Change, ClassId, Event, Genesis, Hash, Issuer, Lease,
-    LeaseId, LeaseState, List, Offer, OfferId, Order, OrderId, Parameters, Provider, PublicKey,
-    Reject, SignedReceipt, Tally, Time, Transaction, Unbonding, Verified, limits,
+    Account, Action, Address, Amount, Asset, Audit, Change, ClassId, Dispute, Event, Genesis, Hash,
+    Issuer, Lease, LeaseId, LeaseState, List, Offer, OfferId, Order, OrderId, Parameters, Provider,
+    PublicKey, Reject, Reputation, SignedReceipt, Tally, Time, Transaction, Unbonding, Verified,
+    limits,
 };
 
 pub(crate) use book::Book;
 use ledger::{Archive, key::Row};
 pub(crate) use market::listed_price;
+pub(crate) use seats::{Enlistment, Seat};
 
 /// The issuer of token that exists from the start.
 pub(crate) const NOBODY: Address = Address::new(PublicKey::from_bytes([0; 32]));
@@ -73,6 +79,14 @@ pub(crate) struct Reference {
     pub(crate) tallies: Vec<Tally>,
     pub(crate) past_tallies: Vec<Tally>,
     pub(crate) proposals: Vec<Proposal>,
+    pub(crate) enlistments: BTreeMap<(ClassId, Address), Enlistment>,
+    /// The seats of each class, in the order of their indexes.
+    pub(crate) seats: BTreeMap<ClassId, Vec<Seat>>,
+    /// Audits that auditors have to do now.
+    pub(crate) to_do: BTreeSet<(Address, LeaseId)>,
+    pub(crate) audits: BTreeMap<LeaseId, Audit>,
+    pub(crate) disputes: BTreeMap<LeaseId, Dispute>,
+    pub(crate) reputations: BTreeMap<(Address, ClassId), Reputation>,
     pub(crate) matching: BTreeMap<ClassId, Matching>,
     /// The hashes of leases that left the state, in order.
     pub(crate) archive: Vec<Hash>,
@@ -80,6 +94,10 @@ pub(crate) struct Reference {
     /// How many due entries the block worked through.
     pub(crate) worked: usize,
     pub(crate) gone: Gone,
+    /// The running block's.
+    beacon: Hash,
+    /// Seats that were ever taken.
+    seats_taken: u64,
     events: Vec<Event>,
 }
 
@@ -115,11 +133,19 @@ impl Reference {
             tallies: classes::CLASSES.iter().map(|class| empty_tally(0, class.id())).collect(),
             past_tallies: Vec::new(),
             proposals: Vec::new(),
+            enlistments: BTreeMap::new(),
+            seats: BTreeMap::new(),
+            to_do: BTreeSet::new(),
+            audits: BTreeMap::new(),
+            disputes: BTreeMap::new(),
+            reputations: BTreeMap::new(),
             matching: BTreeMap::new(),
             archive: Vec::new(),
             allowance: 0,
             worked: 0,
             gone: Gone::default(),
+            beacon: genesis.hash(),
+            seats_taken: 0,
             events: Vec::new(),
         };
         for issuer in genesis.issuers.iter() {
@@ -136,12 +162,13 @@ impl Reference {
     }
 
     /// Begins a block; false, with nothing changed, when its time is not after the last one's.
-    pub(crate) fn begin(&mut self, time: Time) -> bool {
+    pub(crate) fn begin(&mut self, time: Time, beacon: Hash) -> bool {
         if time <= self.time {
             return false;
         }
         self.height += 1;
         self.time = time;
+        self.beacon = beacon;
         self.allowance = limits::BLOCK_OFFERS_EXAMINED_MAX;
         let epoch_ms = self.parameters.epoch_ms.as_ms();
         let passed = time.since(self.epoch_began).as_ms() / epoch_ms;
@@ -218,6 +245,16 @@ impl Reference {
             Action::Reclaim { lease, notice } => self.reclaim(signer, lease, notice),
             Action::Close { lease } => self.close(signer, lease),
             Action::Vote { change, effective } => self.vote(signer, change, effective),
+            Action::Enlist(terms) => self.enlist(signer, *terms),
+            Action::Delist { class } => self.delist(signer, class),
+            Action::CommitAudit { lease, commitment } => {
+                self.commit_audit(signer, lease, commitment)
+            }
+            Action::RevealAudit { lease, salt, finding } => {
+                self.reveal_audit(signer, lease, salt, finding)
+            }
+            Action::Dispute { lease } => self.dispute(signer, lease),
+            Action::Argue { lease, argument } => self.argue(signer, lease, &argument),
         }
     }
 
@@ -242,12 +279,15 @@ impl Reference {
     /// Returns the provider with its counters counted.
     pub(crate) fn provider(&self, address: &Address) -> Option<Provider> {
         let kept = *self.providers.iter().find(|provider| provider.address == *address)?;
-        let leases = self.leases.iter().filter(|lease| lease.provider == *address && runs(lease));
+        let own = || self.leases.iter().filter(|lease| lease.provider == *address);
+        let leases = own().filter(|lease| runs(lease));
+        let exposure = own().map(|lease| lease.exposure.get()).sum();
         Some(Provider {
             offers: count(self.offers.iter().filter(|offer| offer.provider == *address)),
             leases: count(leases),
             unbondings: count(self.unbondings.iter().filter(|(owner, ..)| owner == address)),
             votes: count(self.stake_votes().filter(|(voter, _)| voter == address)),
+            exposure: Amount::new(exposure).expect("a stake covered it"),
             ..kept
         })
     }

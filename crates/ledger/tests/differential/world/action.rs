@@ -10,7 +10,7 @@ use super::{Theme, UNCHECKED, World, key, micro};
 use crate::reference::{Reference, runs};
 
 /// The name of a lease that never was.
-const NO_LEASE: LeaseId = LeaseId::from_bytes([9; 32]);
+pub(super) const NO_LEASE: LeaseId = LeaseId::from_bytes([9; 32]);
 
 impl World {
     /// Draws an action and who signs it.
@@ -32,7 +32,13 @@ impl World {
             12 => self.submit_receipt(state),
             13 => self.reclaim(state),
             14 => self.close(state),
-            _ => self.vote(state),
+            15 => self.vote(state),
+            16 => self.enlist(state),
+            17 => self.delist(state),
+            18 => self.commit_audit(state),
+            19 => self.reveal_audit(state),
+            20 => self.dispute(state),
+            _ => self.argue(state),
         }
     }
 
@@ -128,7 +134,7 @@ impl World {
     }
 
     /// Returns a key that may act for a provider: its account's or its node's.
-    fn hand(&mut self, state: &Reference, provider: &Address) -> Address {
+    pub(super) fn hand(&mut self, state: &Reference, provider: &Address) -> Address {
         let node_key = state.provider(provider).map(|provider| Address::new(provider.node_key));
         if self.dice.one_in(2) { *provider } else { node_key.unwrap_or(*provider) }
     }
@@ -184,7 +190,11 @@ impl World {
     }
 
     /// Draws a lease that `fits`; at times any, or none that exists.
-    fn lease(&mut self, state: &Reference, fits: impl Fn(&Lease) -> bool) -> Option<Lease> {
+    pub(super) fn lease(
+        &mut self,
+        state: &Reference,
+        fits: impl Fn(&Lease) -> bool,
+    ) -> Option<Lease> {
         let any = self.dice.one_in(10);
         let fitting: Vec<&Lease> = state.leases.iter().filter(|lease| any || fits(lease)).collect();
         self.dice.pick(&fitting).map(|lease| (*lease).clone())
@@ -213,7 +223,7 @@ impl World {
         (signer, Action::Start { lease: lease.id })
     }
 
-    fn submit_receipt(&mut self, state: &Reference) -> (Address, Action) {
+    pub(super) fn submit_receipt(&mut self, state: &Reference) -> (Address, Action) {
         let served =
             |lease: &Lease| runs(lease) && !matches!(lease.state, LeaseState::Pending { .. });
         let Some(lease) = self.lease(state, served) else {
@@ -313,9 +323,11 @@ impl World {
     /// Returns parameters that cannot govern this network.
     fn impossible(&mut self, state: &Reference) -> Parameters {
         let mut parameters = state.parameters.clone();
-        match self.dice.below(3) {
+        match self.dice.below(5) {
             0 => parameters.unbonding_ms = Duration::from_ms(0),
             1 => parameters.no_starts_max = 0,
+            2 => parameters.draw_delay_ms = parameters.release_window_ms,
+            3 => parameters.reveal_window_ms = Duration::from_ms(0),
             _ if state.genesis.token => parameters.receipt_minimum = Amount::ZERO,
             _ => parameters.stake_minimum = micro(1),
         }

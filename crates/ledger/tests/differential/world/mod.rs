@@ -3,12 +3,14 @@
 //! A theme decides what happens most in an episode, and which limits are low enough to be met.
 
 mod action;
+mod audit;
 mod dice;
 mod terms;
 
 use types::{
     Address, Amount, Asset, BasisPoints, Duration, Genesis, GenesisWallet, Hash, Issuer, List,
-    Parameters, PublicKey, Signature, SignedTransaction, Text, Time, Transaction, Verified, limits,
+    Parameters, PublicKey, Rate, Signature, SignedTransaction, Text, Time, Transaction, Verified,
+    limits,
 };
 
 pub(crate) use dice::Dice;
@@ -33,6 +35,8 @@ pub(crate) enum Theme {
     Crowd,
     /// More is due at once than a block may work through.
     Backlog,
+    /// Auditors check most of the work, and much of it is disputed.
+    Audits,
 }
 
 impl Theme {
@@ -44,7 +48,7 @@ impl Theme {
         Self::Votes,
         Self::Crowd,
         Self::Backlog,
-        Self::General,
+        Self::Audits,
     ];
 
     /// Returns the theme of an episode.
@@ -58,24 +62,35 @@ impl Theme {
         match self {
             // Every open order, standing offer and lease is due once; more than a block may work
             // through must come together.
-            Self::Backlog => 8_000,
+            Self::Backlog => 9_000,
             // More proposals must be open together than there may be.
+            // Many unbondings must wait at once.
+            Self::Stake => 3_000,
             Self::Votes => 3_000,
+            // An audit takes many transactions.
+            Self::Audits => 6_000,
             _ => 1_500,
         }
     }
 
     /// Returns how often each action is tried, in the order of the actions.
-    const fn weights(self) -> [u64; 16] {
+    const fn weights(self) -> [u64; 22] {
         // transfer issue redeem register rotate stake unstake post retire place cancel start
-        // receipt reclaim close vote
+        // receipt reclaim close vote enlist delist commit reveal dispute argue
         match self {
-            Self::General => [3, 3, 1, 2, 2, 4, 2, 8, 3, 16, 4, 12, 10, 4, 5, 3],
-            Self::Private => [3, 3, 1, 2, 2, 1, 1, 8, 3, 16, 4, 12, 10, 4, 5, 5],
-            Self::Stake => [3, 2, 1, 3, 1, 12, 12, 6, 4, 8, 2, 6, 5, 2, 3, 3],
-            Self::Votes => [2, 2, 1, 2, 1, 8, 2, 3, 1, 4, 2, 3, 3, 1, 2, 24],
-            Self::Crowd => [2, 3, 1, 2, 1, 4, 1, 24, 1, 24, 2, 4, 4, 1, 2, 1],
-            Self::Backlog => [2, 4, 1, 2, 1, 4, 1, 16, 1, 40, 2, 8, 6, 1, 8, 1],
+            Self::General => {
+                [3, 3, 1, 2, 2, 4, 2, 8, 3, 16, 4, 12, 10, 4, 5, 3, 6, 1, 12, 12, 4, 8]
+            }
+            Self::Private => {
+                [3, 3, 1, 2, 2, 1, 1, 8, 3, 16, 4, 12, 10, 4, 5, 5, 6, 1, 12, 12, 4, 8]
+            }
+            Self::Stake => [3, 2, 1, 3, 1, 14, 20, 6, 4, 8, 2, 6, 5, 2, 3, 2, 6, 1, 4, 4, 1, 3],
+            Self::Votes => [2, 2, 1, 2, 1, 8, 2, 3, 1, 4, 2, 3, 3, 1, 2, 32, 1, 1, 1, 1, 1, 1],
+            Self::Crowd => [2, 3, 1, 2, 1, 4, 1, 24, 1, 24, 2, 4, 4, 1, 2, 1, 1, 1, 2, 2, 1, 1],
+            Self::Backlog => [2, 4, 1, 2, 1, 4, 1, 16, 1, 56, 2, 8, 6, 1, 8, 1, 1, 1, 2, 2, 1, 1],
+            Self::Audits => {
+                [1, 4, 1, 4, 1, 8, 2, 8, 1, 14, 1, 12, 12, 1, 2, 1, 14, 1, 30, 30, 5, 16]
+            }
         }
     }
 }
@@ -108,7 +123,8 @@ fn micro(count: u64) -> Amount {
 impl World {
     pub(crate) fn new(seed: u64, theme: Theme) -> Self {
         let mut dice = Dice::new(seed);
-        let people: Vec<Address> = (0..dice.within(6, 9)).map(person).collect();
+        let people = if theme == Theme::Audits { dice.within(12, 16) } else { dice.within(6, 9) };
+        let people: Vec<Address> = (0..people).map(person).collect();
         let genesis = genesis(&mut dice, theme, &people);
         Self { dice, theme, people, node_keys: Vec::new(), genesis, made: 0 }
     }
@@ -121,7 +137,7 @@ impl World {
         }
         let gathers = self.theme == Theme::Backlog && state.due.len() < GATHERED;
         if !gathers
-            && self.dice.one_in(3)
+            && self.dice.one_in(if self.theme == Theme::Audits { 6 } else { 3 })
             && let Some(time) = self.boundary(state)
         {
             return time;
@@ -130,6 +146,12 @@ impl World {
         let step = match self.theme {
             Theme::Backlog if state.due.len() < GATHERED => dice.within(1, 3),
             Theme::Backlog => dice.within(50_000, 90_000),
+            // Most windows must be long enough for everybody to act.
+            Theme::Audits => match dice.below(40) {
+                0..=30 => dice.within(1, 60),
+                31..=38 => dice.within(60, 1_000),
+                _ => dice.within(1_000, 20_000),
+            },
             _ => match dice.below(40) {
                 0..=24 => dice.within(1, 100),
                 25..=35 => dice.within(100, 1_500),
@@ -226,37 +248,34 @@ fn genesis(dice: &mut Dice, theme: Theme, people: &[Address]) -> Genesis {
     if token {
         issuers.push(issuer(0, Asset::Wild, micro(dice.below(2_000_000))));
     }
-    let validators = people.iter().skip(2).take(3).map(|address| *address.key()).collect();
+    let count = dice.of([1, 3, 3, 4]);
+    let validators = people.iter().skip(2).take(count).map(|address| *address.key()).collect();
     Genesis {
         network: Text::new("test").expect("a short name"),
         time: Time::from_ms(dice.within(1, 1_000_000)),
         rules: 1,
         token,
-        validators: List::new(validators).expect("three validators"),
+        validators: List::new(validators).expect("four validators at most"),
         issuers: List::new(issuers).expect("three issuers"),
         wallets: List::new(wallets).expect("few people"),
         parameters: parameters(dice, theme),
     }
 }
 
+fn share(count: u64) -> BasisPoints {
+    let count = u16::try_from(count).expect("a share of ten thousand");
+    BasisPoints::new(count).expect("a share of ten thousand")
+}
+
 /// Returns parameters with windows short enough that all of them pass within an episode.
 fn parameters(dice: &mut Dice, theme: Theme) -> Parameters {
     let token = theme != Theme::Private;
-    let mut ms = |from, to| Duration::from_ms(dice.within(from, to));
-    let (start_window_ms, grace_window_ms) = (ms(1, 3_000), ms(0, 3_000));
-    let (release_window_ms, reclaim_notice_ms) = (ms(0, 3_000), ms(0, 2_000));
-    let (epoch_ms, change_delay_ms) = (ms(1_000, 20_000), ms(0, 4_000));
-    let unbonding = if theme == Theme::Stake { 1_000_000 } else { 12_000 };
-    let (unbonding_ms, transaction_lifetime_ms) = (ms(9_001, unbonding), ms(1_000, 60_000));
-    let horizon = if matches!(theme, Theme::Votes | Theme::Stake) { 1_000_000 } else { 60_000 };
-    let market_horizon_ms = ms(5_000, horizon);
     let (orders, offers) = match theme {
         Theme::Crowd => (24, 48),
         Theme::Backlog => (400, 48),
+        Theme::Audits => (6, 6),
         _ => (3, 3),
     };
-    let share =
-        |count: u64| BasisPoints::new(u16::try_from(count).expect("a share")).expect("a share");
     Parameters {
         burn_share: share(if token { dice.below(5_001) } else { 0 }),
         treasury_share: share(dice.of([0, 1, 300, 4_999])),
@@ -268,18 +287,51 @@ fn parameters(dice: &mut Dice, theme: Theme) -> Parameters {
             Theme::Votes => dice.of([0, 1]),
             _ => dice.of([0, 1, 500, 10_000]),
         }),
+        closed_lease_epochs: u32::try_from(dice.within(1, 3)).expect("small"),
+        no_starts_max: u32::try_from(dice.within(1, 3)).expect("small"),
+        open_orders_max: orders,
+        offers_max: offers,
+        dispute_bond: micro(dice.of([0, 1, 1_000, 20_000])),
+        slash_share: share(dice.of([0, 1, 3_333, 5_000, 5_000, 10_000])),
+        slash_burn_share: share(dice.of([2_500, 2_501, 5_000, 10_000])),
+        gain_max: share(dice.of([0, 1_000, 5_000, 10_000])),
+        collusion_max: share(match dice.below(16) {
+            0 => 10_000,
+            _ => dice.of([0, 3_333, 5_000]),
+        }),
+        stake_price: Rate::new(dice.of([1_000_000, 100_000_000, 10_000_000_000, Rate::MAX.get()]))
+            .expect("a rate in range"),
+        ..windows(dice, theme)
+    }
+}
+
+/// Returns parameters of which all windows are drawn.
+fn windows(dice: &mut Dice, theme: Theme) -> Parameters {
+    let mut ms = |from, to| Duration::from_ms(dice.within(from, to));
+    let (start_window_ms, grace_window_ms) = (ms(1, 3_000), ms(0, 3_000));
+    let (draw_delay_ms, reclaim_notice_ms) = (ms(0, 300), ms(0, 2_000));
+    let release_window_ms = ms(draw_delay_ms.as_ms() + 1, 3_000);
+    let (commit_window_ms, reveal_window_ms) = (ms(1, 3_000), ms(1, 3_000));
+    let dispute_window_ms = ms(1, 3_000);
+    let (epoch_ms, change_delay_ms) = (ms(1_000, 20_000), ms(0, 4_000));
+    // More than all windows together, with three rounds of audits.
+    let unbonding = if theme == Theme::Stake { 1_000_000 } else { 35_000 };
+    let (unbonding_ms, transaction_lifetime_ms) = (ms(30_901, unbonding), ms(1_000, 60_000));
+    let horizon = if matches!(theme, Theme::Votes | Theme::Stake) { 1_000_000 } else { 60_000 };
+    Parameters {
         unbonding_ms,
         start_window_ms,
         grace_window_ms,
         release_window_ms,
         reclaim_notice_ms,
         epoch_ms,
-        closed_lease_epochs: u32::try_from(dice.within(1, 3)).expect("small"),
-        no_starts_max: u32::try_from(dice.within(1, 3)).expect("small"),
         transaction_lifetime_ms,
-        market_horizon_ms,
-        open_orders_max: orders,
-        offers_max: offers,
+        market_horizon_ms: ms(5_000, horizon),
         change_delay_ms,
+        draw_delay_ms,
+        commit_window_ms,
+        reveal_window_ms,
+        dispute_window_ms,
+        ..Parameters::local()
     }
 }

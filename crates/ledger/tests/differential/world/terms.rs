@@ -7,7 +7,7 @@ use types::{
     OrderTerms, Provenance, Rate, Readers, Receipt, Signature, SignedReceipt, Time, Value,
 };
 
-use super::{World, key, micro};
+use super::{World, audit::work_root, key, micro};
 use crate::reference::Reference;
 
 /// What orders demand; offers claim some of it.
@@ -26,11 +26,11 @@ const CONSTRAINTS: [&str; 11] = [
 ];
 
 impl World {
-    fn class(&mut self) -> &'static dyn Class {
+    pub(super) fn class(&mut self) -> &'static dyn Class {
         *self.dice.pick(CLASSES).expect("there is a class")
     }
 
-    fn class_id(&mut self, class: &dyn Class) -> ClassId {
+    pub(super) fn class_id(&mut self, class: &dyn Class) -> ClassId {
         if self.dice.one_in(60) { ClassId(self.dice.of([0, 999, u16::MAX])) } else { class.id() }
     }
 
@@ -40,7 +40,7 @@ impl World {
         self.dice.below(1 << bits)
     }
 
-    fn rate(&mut self) -> Rate {
+    pub(super) fn rate(&mut self) -> Rate {
         let rates = [0, 1, 100_000, 1_000_000, 1_000_000, 2_000_000, 7_777_777];
         let rate = if self.dice.one_in(50) { Rate::MAX.get() } else { self.dice.of(rates) };
         Rate::new(rate).expect("rates are in range")
@@ -85,7 +85,7 @@ impl World {
     }
 
     /// Damages an encoding now and then: it may still be one, of something else.
-    fn damage(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
+    pub(super) fn damage(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
         match self.dice.below(24) {
             0 => bytes.truncate(self.dice.index(bytes.len())),
             1 | 2 => {
@@ -126,10 +126,14 @@ impl World {
             1 => (0, 3, Readers::Auditors),
             2 => (100, 8, Readers::Auditors),
             3 => (100, 1, Readers::Nobody),
-            4..=13 => (0, 0, Readers::Nobody),
-            14..=19 => (0, 0, Readers::Auditors),
-            20..=22 => (10_000, 7, Readers::Auditors),
-            _ => (self.dice.of([1, 500, 3_333]), self.dice.of([1, 2, 7]), Readers::Auditors),
+            4 => (499, 1, Readers::Auditors),
+            5..=8 => (0, 0, Readers::Nobody),
+            9 => (0, 0, Readers::Auditors),
+            10..=11 => (10_000, 7, Readers::Auditors),
+            _ => {
+                let probability = self.dice.of([500, 3_333, 10_000, 10_000, 10_000]);
+                (probability, self.dice.of([1, 1, 2, 3, 7]), Readers::Auditors)
+            }
         };
         let probability = BasisPoints::new(probability).expect("a share");
         AuditTerms { probability, auditors, readers }
@@ -202,14 +206,14 @@ impl World {
         | LeaseState::Reclaiming { since, .. }
         | LeaseState::Closing { since, .. }) = lease.state
         else {
-            return self.bare_receipt(lease, Vec::new(), lease.created, state.time);
+            return bare_receipt(lease, Vec::new(), lease.created, state.time);
         };
         let of_lease = state.receipts.iter().filter(|kept| kept.receipt.lease == lease.id);
         let from = of_lease.map(|kept| kept.receipt.to).max().unwrap_or(since);
         let span = state.time.since(from).as_ms();
         let to = from.after(Duration::from_ms(self.dice.within(0, span)));
         let usage = self.usage(state, lease);
-        let mut signed = self.bare_receipt(lease, usage, from, to);
+        let mut signed = bare_receipt(lease, usage, from, to);
         match self.dice.below(30) {
             0 => signed.node_key = key("forger", 0),
             1 => signed.receipt.sequence = self.dice.of([0, lease.receipts + 2, u32::MAX]),
@@ -219,28 +223,10 @@ impl World {
             5 => signed.countersignature = Some(counter(lease.tenant)),
             6 => signed.countersignature = Some(counter(self.someone())),
             7 => signed.receipt.usage = Blob::new(vec![1; 9]).expect("nine bytes"),
+            8 => signed.receipt.work_root = Hash::ZERO,
             _ => {}
         }
         signed
-    }
-
-    fn bare_receipt(
-        &mut self,
-        lease: &Lease,
-        usage: Vec<u8>,
-        from: Time,
-        to: Time,
-    ) -> SignedReceipt {
-        let receipt = Receipt {
-            lease: lease.id,
-            sequence: lease.receipts + 1,
-            from,
-            to,
-            usage: Blob::new(usage).expect("a sample is within its bound"),
-            work_root: Hash::of("work", &[&self.dice.next().to_le_bytes()]),
-        };
-        let signature = Signature::from_bytes([0; 64]);
-        SignedReceipt { receipt, node_key: lease.node_key, signature, countersignature: None }
     }
 
     /// Looks for a reading that the lease's class accepts.
@@ -256,6 +242,19 @@ impl World {
         }
         self.damage(usage)
     }
+}
+
+fn bare_receipt(lease: &Lease, usage: Vec<u8>, from: Time, to: Time) -> SignedReceipt {
+    let receipt = Receipt {
+        lease: lease.id,
+        sequence: lease.receipts + 1,
+        from,
+        to,
+        usage: Blob::new(usage).expect("a sample is within its bound"),
+        work_root: work_root(lease.id),
+    };
+    let signature = Signature::from_bytes([0; 64]);
+    SignedReceipt { receipt, node_key: lease.node_key, signature, countersignature: None }
 }
 
 fn counter(tenant: Address) -> Countersignature {

@@ -1,0 +1,308 @@
+//! Audits: drawn by a beacon after a receipt is final, done in secret, then compared.
+//!
+//! ```text
+//! seed  = H("idlewild draw", beacon ‖ lease ‖ round)
+//! drawn = round > 1  or  ⌊u(seed) · 10000 / 2⁶⁴⌋ < p
+//! seat  = ⌊u(H("idlewild seat", seed ‖ try)) · seats / 2⁶⁴⌋
+//! ```
+//!
+//! Auditors commit before anybody reveals. The root that they commit to covers what only doing the
+//! work yields, and the receipt shows that to nobody, so there is nothing to copy. What they find
+//! costs nobody anything by itself: a mismatch opens a dispute, inputs that cannot be had let
+//! others be drawn, and in the end give the tenant its money back.
+
+use types::{
+    Address, Amount, Asset, Assignment, Audit, Auditor, AuditorTerms, CheckState, Claims, Duration,
+    Event, Hash, Lease, List, Reputation, SignedReceipt, Verdict,
+    limits::{AUDIT_ROUNDS_MAX, DRAWS_OF_AUDITOR_MAX},
+};
+
+use crate::{
+    auditors, dispute,
+    key::{Key, Row},
+    lease,
+    state::{Broken, State},
+    tx::submit_receipt::spec_of,
+};
+
+/// Pays from the pool for audits, and where that has too little from the treasury; returns how
+/// much that was.
+///
+/// Premiums pay for audits on average. The treasury bears how chance differs from that.
+pub(crate) fn pay_from_pool(state: &mut State, to: Row, amount: Amount) -> Result<Amount, Broken> {
+    let mut left = amount;
+    for from in [Row::AuditPool, Row::Treasury] {
+        let part = left.min(state.balance(from, Asset::Usd)?);
+        state.book().transfer(from, to, Asset::Usd, part)?;
+        left = left.minus(part)?;
+    }
+    Ok(amount.minus(left)?)
+}
+
+/// Decides by the block's beacon whether a lease's work is audited, and by whom.
+pub(crate) fn draw(state: &mut State, mut lease: Lease) -> Result<(), Broken> {
+    let known: Option<Audit> = state.get(Key::Audit(lease.id))?;
+    let round = known.as_ref().map_or(0, |audit| audit.round).checked_add(1).ok_or(Broken)?;
+    let beacon = state.block.beacon;
+    let seed = Hash::of("idlewild draw", &[beacon.as_bytes(), lease.id.as_bytes(), &[round][..]]);
+    if round == 1 && share(&seed, 10_000) >= u64::from(lease.audit.probability.get()) {
+        return lease::check(state, &mut lease, CheckState::Spared);
+    }
+    let mut audit = match known {
+        Some(audit) => audit,
+        None => {
+            let receipt: SignedReceipt = state.need(Key::Receipt(lease.id, lease.receipts))?;
+            Audit {
+                lease: lease.id,
+                work_root: receipt.receipt.work_root,
+                fee: lease.settlement.gross,
+                round,
+                beacon,
+                assignments: List::default(),
+            }
+        }
+    };
+    (audit.round, audit.beacon) = (round, beacon);
+    match pick(state, &lease, &audit, &seed)? {
+        Picked::Drawn(drawn) => assign(state, lease, audit, drawn),
+        Picked::Busy if round < AUDIT_ROUNDS_MAX => {
+            state.put(Key::Audit(lease.id), &audit)?;
+            let draw = state.now().after(state.parameters().commit_window_ms);
+            lease::check(state, &mut lease, CheckState::Waiting { draw })
+        }
+        Picked::Busy | Picked::Nobody => give_up(state, lease, &audit),
+    }
+}
+
+/// Returns a whole number below `of`, uniform as the hash is.
+fn share(hash: &Hash, of: u64) -> u64 {
+    let first = hash.as_bytes().first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
+    let product = u128::from(first).saturating_mul(u128::from(of));
+    u64::try_from(product >> 64).unwrap_or(0)
+}
+
+/// What came of looking for auditors.
+enum Picked {
+    Drawn(Vec<Drawn>),
+    /// Those who could do it have as much to do as they want.
+    Busy,
+    Nobody,
+}
+
+/// An auditor that was drawn, and how long it takes to come to the end of the work.
+struct Drawn {
+    address: Address,
+    auditor: Auditor,
+    time: Duration,
+}
+
+/// Draws seats until there are as many auditors as the order wants, or long enough.
+fn pick(state: &State, lease: &Lease, audit: &Audit, seed: &Hash) -> Result<Picked, Broken> {
+    let wanted = usize::from(lease.audit.auditors);
+    let seats = auditors::seats(state, lease.class)?;
+    let order = state.get_bytes(Key::Order(lease.order)).ok_or(Broken)?;
+    let job = Job { lease, fee: audit.fee, spec: spec_of(order)? };
+    let mut drawn: Vec<Drawn> = Vec::with_capacity(wanted);
+    let mut busy = false;
+    for number in 0..u32::try_from(wanted.saturating_mul(DRAWS_OF_AUDITOR_MAX)).unwrap_or(0) {
+        if drawn.len() == wanted || seats == 0 {
+            break;
+        }
+        let hash = Hash::of("idlewild seat", &[seed.as_bytes(), &number.to_le_bytes()]);
+        let seat = u32::try_from(share(&hash, u64::from(seats))).map_err(|_| Broken)?;
+        let address: Address = state.need(Key::Seat(lease.class, seat))?;
+        let is_known = audit.assignments.iter().any(|assigned| assigned.auditor == address)
+            || drawn.iter().any(|drawn| drawn.address == address);
+        if is_known || address == lease.provider || address == lease.tenant {
+            continue;
+        }
+        let auditor: Auditor = state.need(Key::Auditor(lease.class, address))?;
+        let Some(time) = job.time(&auditor.terms) else { continue };
+        if auditor.open >= auditor.terms.slots {
+            busy = true;
+            continue;
+        }
+        // It has those to do before that it was drawn for before.
+        let turn = u64::from(auditor.open).saturating_add(1);
+        let time = Duration::from_ms(time.as_ms().saturating_mul(turn));
+        drawn.push(Drawn { address, auditor, time });
+    }
+    Ok(match drawn.is_empty() {
+        false => Picked::Drawn(drawn),
+        true if busy => Picked::Busy,
+        true => Picked::Nobody,
+    })
+}
+
+/// What an auditor would have to do, and what it would get.
+struct Job<'a> {
+    lease: &'a Lease,
+    fee: Amount,
+    spec: &'a [u8],
+}
+
+impl Job<'_> {
+    /// Returns how long the work takes an auditor of these terms at most, if it does it.
+    ///
+    /// What the order allows to be used may be far more than a machine does in the lease's time,
+    /// in which it must have been done; and what the receipt says may be a lie, so that it says
+    /// only who is too slow in any case.
+    fn time(&self, terms: &AuditorTerms) -> Option<Duration> {
+        let Self { lease, fee, spec } = self;
+        let class = classes::find(lease.class)?;
+        let asked = terms.rate.cost(lease.settlement.units).ok()?.max(terms.minimum);
+        class.matches(spec, terms.terms.as_slice(), &Claims::default()).ok()?;
+        let time = |units| class.time(terms.terms.as_slice(), units).ok();
+        let most = lease.ends.since(lease.created);
+        let is_fast = time(lease.settlement.units)? <= most;
+        let time = time(lease.units_max)?.min(most);
+        (*fee >= asked && is_fast).then_some(time)
+    }
+}
+
+/// Gives auditors the audit to do.
+fn assign(
+    state: &mut State,
+    mut lease: Lease,
+    mut audit: Audit,
+    drawn: Vec<Drawn>,
+) -> Result<(), Broken> {
+    let addresses: Vec<Address> = drawn.iter().map(|drawn| drawn.address).collect();
+    let longest = drawn.iter().map(|drawn| drawn.time).max().unwrap_or_default();
+    let mut assignments = std::mem::take(&mut audit.assignments).into_inner();
+    for Drawn { address, auditor, .. } in drawn {
+        let round = audit.round;
+        assignments.push(Assignment { auditor: address, round, commitment: None, finding: None });
+        auditors::begin_audit(state, address, auditor)?;
+        state.mark(Key::AuditByAuditor(address, lease.id));
+    }
+    audit.assignments = List::new(assignments)?;
+    state.put(Key::Audit(lease.id), &audit)?;
+    let window = state.parameters().commit_window_ms;
+    let twice = Duration::from_ms(longest.as_ms().saturating_mul(2));
+    let until = state.now().after(window).after(twice);
+    state.emit(Event::AuditDrawn {
+        lease: lease.id,
+        tenant: lease.tenant,
+        provider: lease.provider,
+        round: audit.round,
+        auditors: List::new(addresses)?,
+        until,
+    });
+    lease::check(state, &mut lease, CheckState::Committing { until })
+}
+
+/// Lets those reveal who have committed.
+pub(crate) fn begin_reveals(
+    state: &mut State,
+    lease: &mut Lease,
+    audit: &Audit,
+) -> Result<(), Broken> {
+    let until = state.now().after(state.parameters().reveal_window_ms);
+    let committed = audit.current().filter(|assigned| assigned.commitment.is_some());
+    let auditors = List::new(committed.map(|assigned| assigned.auditor).collect())?;
+    state.emit(Event::AuditRevealing { lease: lease.id, auditors, until });
+    lease::check(state, lease, CheckState::Revealing { until })
+}
+
+/// Ends the window of commitments.
+pub(crate) fn end_commits(state: &mut State, mut lease: Lease) -> Result<(), Broken> {
+    let audit: Audit = state.need(Key::Audit(lease.id))?;
+    if audit.current().any(|assigned| assigned.commitment.is_some()) {
+        return begin_reveals(state, &mut lease, &audit);
+    }
+    end_round(state, lease)
+}
+
+/// Ends a round: who did nothing is not drawn for a while, and what was found decides.
+pub(crate) fn end_round(state: &mut State, mut lease: Lease) -> Result<(), Broken> {
+    let audit: Audit = state.need(Key::Audit(lease.id))?;
+    for assigned in audit.current() {
+        let address = assigned.auditor;
+        state.remove(Key::AuditByAuditor(address, lease.id));
+        auditors::end_audit(state, lease.class, address, assigned.finding.is_none())?;
+    }
+    let count = |verdict| audit.verdicts().filter(|(_, said)| *said == verdict).count();
+    if let Some((accuser, _)) = audit.verdicts().find(|(_, said)| *said == Verdict::Mismatch) {
+        let accuser = types::Accuser::Auditor { address: accuser };
+        return dispute::open(state, lease, accuser, audit.work_root);
+    }
+    if count(Verdict::Agree) > count(Verdict::Unavailable) {
+        return end(state, lease, &audit, CheckState::Passed);
+    }
+    if audit.round < AUDIT_ROUNDS_MAX {
+        let draw = state.now().after(state.parameters().draw_delay_ms);
+        return lease::check(state, &mut lease, CheckState::Waiting { draw });
+    }
+    give_up(state, lease, &audit)
+}
+
+/// Ends an audit that nobody is drawn for any more.
+fn give_up(state: &mut State, lease: Lease, audit: &Audit) -> Result<(), Broken> {
+    let unavailable = audit.verdicts().any(|(_, verdict)| verdict == Verdict::Unavailable);
+    let check = if unavailable { CheckState::Unavailable } else { CheckState::Unattended };
+    end(state, lease, audit, check)
+}
+
+/// Ends an audit without a dispute.
+fn end(state: &mut State, lease: Lease, audit: &Audit, check: CheckState) -> Result<(), Broken> {
+    let agreeing = audit.verdicts().filter(|(_, verdict)| *verdict == Verdict::Agree);
+    let payees: Vec<Address> = agreeing.map(|(auditor, _)| auditor).collect();
+    remember(state, &lease, check)?;
+    conclude(state, lease, check, &payees, audit.fee)
+}
+
+/// Ends the check of a lease's work: auditors are paid, and the tenant has its money back if that
+/// is what follows.
+///
+/// All auditors together never get more than what the lease was to pay on average if it was
+/// drawn, and where the tenant has its money back no more than its own premium: whoever is tenant,
+/// provider and auditor at once takes nothing from others.
+pub(crate) fn conclude(
+    state: &mut State,
+    mut lease: Lease,
+    check: CheckState,
+    payees: &[Address],
+    fee: Amount,
+) -> Result<(), Broken> {
+    lease::check(state, &mut lease, check)?;
+    let premium = lease.settlement.premium;
+    let mut left = match check {
+        CheckState::Passed => full_fees(&lease, fee),
+        CheckState::Unavailable | CheckState::Undecided => premium,
+        _ => Amount::ZERO,
+    };
+    let most = left;
+    for &auditor in payees {
+        let amount = pay_from_pool(state, Row::Wallet(auditor), fee.min(left))?;
+        left = left.minus(amount)?;
+        if !amount.is_zero() {
+            state.emit(Event::AuditorPaid { lease: lease.id, auditor, amount });
+        }
+    }
+    match check {
+        CheckState::Failed => lease::refund(state, lease, premium),
+        _ if check.is_refunded() => lease::refund(state, lease, premium.minus(most.minus(left)?)?),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the fees of as many auditors as a lease wants.
+fn full_fees(lease: &Lease, fee: Amount) -> Amount {
+    let fees = fee.get().saturating_mul(u64::from(lease.audit.auditors));
+    Amount::new(fees).unwrap_or(Amount::MAX)
+}
+
+/// Adds the end of a check to the provider's reputation.
+pub(crate) fn remember(state: &mut State, lease: &Lease, check: CheckState) -> Result<(), Broken> {
+    let key = Key::Reputation(lease.provider, lease.class);
+    let mut reputation: Reputation =
+        state.get::<Reputation>(key)?.unwrap_or_default().at(state.network.epoch);
+    let count = match check {
+        CheckState::Passed => &mut reputation.passed,
+        CheckState::Unavailable | CheckState::Failed => &mut reputation.failed,
+        _ => return Ok(()),
+    };
+    *count = count.saturating_add(Reputation::ONE);
+    state.put(key, &reputation)
+}

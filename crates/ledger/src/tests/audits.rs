@@ -1,0 +1,325 @@
+//! Audits: drawn, done, and what follows without a dispute.
+
+use types::{
+    Action, AuditTerms, BasisPoints, CheckState, Event, Finding, LeaseId, Opening, Readers, Reject,
+    Units, Verdict,
+};
+
+use crate::{
+    Key, Row,
+    testing::{Fixture, address, class, found, salt, usd},
+};
+
+const NAMES: [&str; 4] = ["ann", "bob", "cid", "dan"];
+
+/// Returns a network with four auditors of one seat each.
+fn fixture() -> Fixture {
+    let mut fixture = Fixture::new();
+    for name in NAMES {
+        fixture.enlist(name);
+    }
+    fixture
+}
+
+fn check(fixture: &Fixture, lease: LeaseId) -> &'static str {
+    fixture.lease(lease).check.name()
+}
+
+#[test]
+fn who_agrees_is_paid_and_then_the_provider() {
+    let mut fixture = fixture();
+    let lease = fixture.handed_in(2, "work");
+    assert_eq!((check(&fixture, lease), fixture.balance(Row::AuditPool)), ("waiting", 10_000));
+    let events = fixture.advance(1);
+    assert_eq!(check(&fixture, lease), "committing");
+    let drawn = fixture.drawn(lease, &NAMES);
+    assert_eq!(drawn.len(), 2);
+    let auditors: Vec<_> = drawn.iter().map(|name| address(name)).collect();
+    let is_drawn = |event: &Event| {
+        matches!(event, Event::AuditDrawn { auditors: said, round: 1, .. }
+            if said.iter().all(|auditor| auditors.contains(auditor)))
+    };
+    assert!(events.iter().any(is_drawn));
+    for name in &drawn {
+        assert_eq!(fixture.ended().audits_of(&address(name), None, 9), [lease]);
+        fixture.commit(lease, name, found("work"));
+    }
+    assert_eq!(check(&fixture, lease), "revealing");
+    let wallet = fixture.wallet(drawn[0]);
+    for name in &drawn {
+        fixture.reveal(lease, name, found("work"));
+    }
+    assert_eq!((check(&fixture, lease), fixture.wallet(drawn[0])), ("passed", wallet + 5_000));
+    assert_eq!(fixture.balance(Row::AuditPool), 0);
+    let provider = fixture.wallet("provider");
+    fixture.advance(2_000);
+    assert_eq!(fixture.wallet("provider"), provider + 4_600);
+    let tally = fixture.ledger.tallies()[0];
+    assert_eq!((tally.supply.verified, tally.supply.earning), (units(), units()));
+    for name in NAMES {
+        let auditor = fixture.ledger.auditor(class(), &address(name)).unwrap();
+        assert_eq!((auditor.open, auditor.seats.len()), (0, 1));
+        assert_eq!(fixture.ended().audits_of(&address(name), None, 9), []);
+    }
+    let reputation = fixture.ended().reputations(&address("provider"));
+    assert_eq!((reputation[0].1.passed, reputation[0].1.failed), (1_000, 0));
+}
+
+fn units() -> Units {
+    Units::new(5_000).unwrap()
+}
+
+#[test]
+fn the_drawn_part_is_as_large_as_the_order_wants_and_the_rest_is_spared() {
+    let mut fixture = fixture();
+    let probability = BasisPoints::new(2_500).unwrap();
+    let audit = AuditTerms { probability, auditors: 1, readers: Readers::Auditors };
+    let (mut drawn, mut spared) = (0, 0);
+    for _ in 0..60 {
+        let lease = fixture.handed_in_for(audit, "work");
+        fixture.advance(1);
+        match fixture.lease(lease).check {
+            CheckState::Committing { .. } => drawn += 1,
+            CheckState::Spared => spared += 1,
+            other => panic!("{other:?}"),
+        }
+        if let Some(name) = drawn_name(&fixture, lease) {
+            fixture.commit(lease, name, found("work"));
+            fixture.reveal(lease, name, found("work"));
+        }
+        let offers = fixture.ended().offers_of(&address("provider"));
+        fixture.ok("node", Action::RetireOffer { offer: offers[0].id });
+    }
+    // The beacons of tests are fixed, so this says how these fall.
+    assert_eq!((drawn, spared), (15, 45));
+}
+
+fn drawn_name(fixture: &Fixture, lease: LeaseId) -> Option<&'static str> {
+    fixture.ledger.audit(&lease)?;
+    fixture.drawn(lease, &NAMES).first().copied()
+}
+
+#[test]
+fn the_parties_of_a_lease_are_never_drawn() {
+    let mut fixture = Fixture::new();
+    for node in ["node", "node 2"] {
+        fixture.ok(node, Action::Enlist(Box::new(fixture.auditor())));
+    }
+    for _ in 0..20 {
+        let lease = fixture.handed_in(7, "work");
+        fixture.advance(1);
+        assert_eq!(fixture.drawn(lease, &["provider", "provider 2"]), ["provider 2"]);
+        fixture.advance(40_000);
+        // The only one missed it and is barred, so nobody is left for another round.
+        let events = fixture.advance(1);
+        assert_eq!(check(&fixture, lease), "unattended", "{events:?}");
+        fixture.advance(600_000);
+        fixture.ok("node 2", Action::Enlist(Box::new(fixture.auditor())));
+        for offer in fixture.ended().offers_of(&address("provider")) {
+            fixture.ok("node", Action::RetireOffer { offer: offer.id });
+        }
+    }
+}
+
+#[test]
+fn who_asks_more_than_an_audit_pays_or_cannot_do_it_is_not_drawn() {
+    let mut fixture = Fixture::new();
+    fixture.enlist("ann");
+    let refuses = |fixture: &mut Fixture, change: &dyn Fn(&mut types::AuditorTerms)| {
+        let mut terms = fixture.auditor();
+        change(&mut terms);
+        fixture.ok("ann node", Action::Enlist(Box::new(terms)));
+        let lease = fixture.handed_in(1, "work");
+        fixture.advance(1);
+        let is_left_out = check(fixture, lease) == "unattended";
+        fixture.advance(3_000_000);
+        is_left_out
+    };
+    assert!(refuses(&mut fixture, &|terms| terms.minimum = usd(5_001)));
+    assert!(refuses(&mut fixture, &|terms| terms.rate = types::Rate::new(1_000_001).unwrap()));
+    let mut slow = classes::job::Terms {
+        metering: 1,
+        mfuel_per_second: 9,
+        memory_pages: u32::MAX,
+        output_bytes: u64::MAX,
+    };
+    let encoded = |terms: &classes::job::Terms| types::Encode::to_bytes(terms);
+    // 5,000 units at 9 a second take longer than the 500 seconds of the lease.
+    let too_slow = types::Blob::new(encoded(&slow)).unwrap();
+    assert!(refuses(&mut fixture, &|terms| terms.terms = too_slow.clone()));
+    // At 10 they do not, though the order allows twice as many.
+    (slow.mfuel_per_second, slow.memory_pages) = (10, 0);
+    let no_memory = types::Blob::new(encoded(&slow)).unwrap();
+    assert!(refuses(&mut fixture, &|terms| terms.terms = no_memory.clone()));
+    slow.memory_pages = u32::MAX;
+    let good = types::Blob::new(encoded(&slow)).unwrap();
+    assert!(!refuses(&mut fixture, &|terms| terms.terms = good.clone()));
+}
+
+#[test]
+fn a_commitment_opens_only_to_what_it_commits_to_and_only_in_its_window() {
+    let mut fixture = fixture();
+    let lease = fixture.handed_in(1, "work");
+    let other = Action::CommitAudit { lease, commitment: salt("x") };
+    fixture.refused("ann node", other.clone(), Reject::AuditState);
+    fixture.advance(1);
+    let name = fixture.drawn(lease, &NAMES)[0];
+    let stranger = NAMES.iter().find(|other| **other != name).unwrap();
+    let node = format!("{name} node");
+    let reveal = |salt, finding| Action::RevealAudit { lease, salt, finding };
+    fixture.refused(&format!("{stranger} node"), other.clone(), Reject::AuditNotYours);
+    fixture.refused("tenant", other.clone(), Reject::NotProvider);
+    fixture.refused(&node, reveal(salt(name), found("work")), Reject::AuditState);
+    fixture.commit(lease, name, found("work"));
+    fixture.refused(&node, other, Reject::AuditState);
+    let is_refused = |fixture: &mut Fixture, salt, finding| {
+        fixture.refused(&node, reveal(salt, finding), Reject::AuditCommitment);
+    };
+    is_refused(&mut fixture, salt(name), found("other"));
+    is_refused(&mut fixture, salt(stranger), found("work"));
+    is_refused(&mut fixture, salt(name), Finding::Unavailable);
+    let strange = reveal(salt(stranger), found("work"));
+    fixture.refused(&format!("{stranger} node"), strange, Reject::AuditNotYours);
+    fixture.reveal(lease, name, found("work"));
+    fixture.refused(&node, reveal(salt(name), found("work")), Reject::AuditState);
+}
+
+#[test]
+fn a_commitment_that_was_copied_opens_to_nothing() {
+    let mut fixture = fixture();
+    let lease = fixture.handed_in(2, "work");
+    fixture.advance(1);
+    let drawn = fixture.drawn(lease, &NAMES);
+    let (honest, thief) = (drawn[0], drawn[1]);
+    let opening =
+        Opening { lease, auditor: address(honest), salt: salt(honest), finding: found("work") };
+    let commitment = opening.commit();
+    fixture.ok(&format!("{honest} node"), Action::CommitAudit { lease, commitment });
+    fixture.ok(&format!("{thief} node"), Action::CommitAudit { lease, commitment });
+    fixture.reveal(lease, honest, found("work"));
+    let copied = Action::RevealAudit { lease, salt: salt(honest), finding: found("work") };
+    fixture.refused(&format!("{thief} node"), copied, Reject::AuditCommitment);
+    fixture.advance(10_000);
+    // One agrees; the other has missed it and is not drawn for an epoch.
+    assert_eq!(check(&fixture, lease), "passed");
+    let enlist = Action::Enlist(Box::new(fixture.auditor()));
+    fixture.refused(&format!("{thief} node"), enlist.clone(), Reject::AuditorBarred);
+    fixture.advance(600_000);
+    fixture.ok(&format!("{thief} node"), enlist);
+}
+
+#[test]
+fn who_does_not_commit_is_replaced_and_in_the_end_the_work_stays_unverified() {
+    let mut fixture = fixture();
+    let wallet = fixture.wallet("provider");
+    let lease = fixture.handed_in(1, "work");
+    fixture.advance(1);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let drawn = fixture.drawn(lease, &NAMES);
+        assert_eq!((check(&fixture, lease), drawn.len()), ("committing", 1));
+        seen.extend(drawn);
+        fixture.advance(40_000);
+        fixture.advance(1);
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!((seen.len(), check(&fixture, lease)), (3, "unattended"));
+    assert_eq!(fixture.ledger.seats(class()), 1);
+    fixture.advance(1);
+    // What the offer locks is not back.
+    assert_eq!(fixture.wallet("provider"), wallet - 1_000 + 4_600);
+    assert_eq!(fixture.ledger.tallies()[0].supply.verified, Units::ZERO);
+    assert_eq!(seen.iter().map(|name| fixture.staked(name)).sum::<u64>(), 300_000_000);
+}
+
+#[test]
+fn who_commits_and_does_not_reveal_has_missed_it() {
+    let mut fixture = fixture();
+    let lease = fixture.handed_in(1, "work");
+    fixture.advance(1);
+    let name = fixture.drawn(lease, &NAMES)[0];
+    fixture.commit(lease, name, found("work"));
+    fixture.advance(10_000);
+    assert_eq!(check(&fixture, lease), "waiting");
+    assert!(fixture.ledger.auditor(class(), &address(name)).unwrap().seats.is_empty());
+    fixture.advance(1);
+    assert_ne!(fixture.drawn(lease, &NAMES), [name]);
+}
+
+#[test]
+fn what_nobody_can_have_gives_the_tenant_its_money_back_and_slashes_nobody() {
+    let mut fixture = fixture();
+    let tenant = fixture.wallet("tenant");
+    let lease = fixture.handed_in(1, "work");
+    fixture.advance(1);
+    for round in 1..=3 {
+        let name = fixture.drawn(lease, &NAMES)[0];
+        fixture.commit(lease, name, Finding::Unavailable);
+        fixture.reveal(lease, name, Finding::Unavailable);
+        assert_eq!(check(&fixture, lease), if round < 3 { "waiting" } else { "unavailable" });
+        fixture.advance(1);
+    }
+    assert_eq!((fixture.wallet("tenant"), fixture.balance(Row::AuditPool)), (tenant, 0));
+    let settlement = fixture.lease(lease).settlement;
+    assert_eq!((settlement.gross, settlement.premium), (usd(0), usd(0)));
+    assert_eq!(settlement.refund, fixture.lease(lease).escrow);
+    assert_eq!(fixture.ledger.network().stake.get(), 800_000_000);
+    fixture.advance(4_200_000);
+    assert_eq!(fixture.ledger.lease(&lease), None);
+    for key in [Key::Audit(lease), Key::Receipt(lease, 1)] {
+        assert_eq!(fixture.ended().prove(&key).value, None);
+    }
+}
+
+#[test]
+fn one_that_agrees_outweighs_none_but_not_as_many_that_could_not() {
+    let mut fixture = fixture();
+    let lease = fixture.handed_in(2, "work");
+    fixture.advance(1);
+    let drawn = fixture.drawn(lease, &NAMES);
+    fixture.commit(lease, drawn[0], found("work"));
+    fixture.commit(lease, drawn[1], Finding::Unavailable);
+    fixture.reveal(lease, drawn[0], found("work"));
+    fixture.reveal(lease, drawn[1], Finding::Unavailable);
+    assert_eq!(check(&fixture, lease), "waiting");
+    fixture.advance(1);
+    let next = fixture.drawn(lease, &NAMES);
+    assert!(next.iter().all(|name| !drawn.contains(name)));
+    for name in &next {
+        fixture.commit(lease, name, found("work"));
+    }
+    for name in &next {
+        fixture.reveal(lease, name, found("work"));
+    }
+    // Three agree in both rounds together, and are paid for by premium and treasury alike.
+    assert_eq!(check(&fixture, lease), "passed");
+    let verdicts: Vec<Verdict> =
+        fixture.ledger.audit(&lease).unwrap().verdicts().map(|(_, verdict)| verdict).collect();
+    assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Agree).count(), 3);
+    assert_eq!(fixture.balance(Row::AuditPool), 0);
+}
+
+#[test]
+fn where_all_auditors_are_busy_another_round_is_drawn() {
+    let mut fixture = Fixture::new();
+    fixture.enlist("ann");
+    let leases = [(); 3].map(|()| fixture.handed_in(1, "work"));
+    fixture.advance(1);
+    // She does two at a time, and has longer for the one that comes after.
+    let checks = leases.map(|lease| fixture.lease(lease).check);
+    let until = |ms| CheckState::Committing { until: fixture.in_ms(ms) };
+    let waiting = CheckState::Waiting { draw: fixture.in_ms(20_000) };
+    for expected in [until(40_000), until(60_000), waiting] {
+        assert!(checks.contains(&expected), "{checks:?}");
+    }
+    for lease in leases {
+        if let CheckState::Committing { .. } = fixture.lease(lease).check {
+            fixture.commit(lease, "ann", found("work"));
+            fixture.reveal(lease, "ann", found("work"));
+        }
+    }
+    fixture.advance(20_000);
+    let last = leases.into_iter().find(|lease| check(&fixture, *lease) == "committing").unwrap();
+    assert_eq!(fixture.ledger.audit(&last).unwrap().round, 2);
+}

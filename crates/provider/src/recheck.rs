@@ -1,0 +1,142 @@
+//! Does the work of a lease once more: what auditors and validators do.
+//!
+//! A worker of its own runs it, which never served a lease, so that nothing that a job left in the
+//! memory of another can be in the way. All of it, from the first input to the last instruction,
+//! has until a little before the check's window ends: what cannot be done by then, or is withheld,
+//! keeps nobody from saying so, nor from the next check.
+
+use std::{sync::Arc, time::Duration};
+
+use api::LeaseView;
+use classes::job::{self, Spec};
+use executors::{
+    wasm::{EngineKind, specification::METERING_VERSION},
+    worker::{JobError, Request},
+};
+use thiserror::Error;
+use tokio::time::{Instant, timeout_at};
+use types::{Finding, Hash, Receipt};
+
+use crate::{
+    inputs::{Contents, Gather, GatherError},
+    market::Market,
+    plan,
+    runner::Runner,
+    store::Store,
+};
+
+/// How long inputs are waited for that the network does not have.
+const MISSING_PATIENCE: Duration = Duration::from_secs(5);
+/// What of a window is kept to hand in what was found, a quarter of it at most.
+pub(crate) const HAND_IN: Duration = Duration::from_secs(10);
+/// The longest window that counts; no job may run as long.
+const WINDOW_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Why the work could not be done once more; says nothing about it.
+#[derive(Debug, Error)]
+pub(crate) enum Lack {
+    #[error("it is none of a job of this version of the metering")]
+    Specification,
+    #[error("there is no time left for it")]
+    Late,
+    #[error(transparent)]
+    Inputs(#[from] GatherError),
+    #[error(transparent)]
+    Run(#[from] JobError),
+}
+
+impl Lack {
+    /// Returns whether more time might have helped.
+    pub(crate) const fn is_of_time(&self) -> bool {
+        matches!(self, Self::Late | Self::Run(JobError::TimedOut))
+    }
+}
+
+/// What doing the work gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Roots {
+    pub(crate) result_root: Hash,
+    pub(crate) trace_root: Hash,
+}
+
+impl Roots {
+    /// Returns what a right receipt commits to.
+    pub(crate) fn work_root(&self) -> Hash {
+        Receipt::commit(&self.result_root, &self.trace_root)
+    }
+
+    /// Returns it as what an auditor found.
+    pub(crate) const fn finding(self) -> Finding {
+        let Self { result_root, trace_root } = self;
+        Finding::Work { result_root, trace_root }
+    }
+}
+
+/// Everything that doing work once more takes.
+#[derive(Debug)]
+pub(crate) struct Recheck<M, R> {
+    pub(crate) market: Arc<M>,
+    pub(crate) runner: R,
+    pub(crate) store: Arc<Store>,
+    pub(crate) input_bytes_max: u64,
+}
+
+/// The work of one lease, ready to be done.
+#[derive(Debug)]
+pub(crate) struct Work {
+    spec: Spec,
+    contents: Arc<Contents>,
+    created: types::Time,
+}
+
+impl<M: Market, R: Runner> Recheck<M, R> {
+    /// Returns until when a lease's work may be done for its check; nothing when that is over.
+    pub(crate) fn until(&self, view: &LeaseView) -> Option<Instant> {
+        let left = view.lease.check.awaited()?.since(self.market.now());
+        let left = Duration::from_millis(left.as_ms()).min(WINDOW_MAX);
+        let left = left.saturating_sub(HAND_IN.min(left / 4));
+        (!left.is_zero()).then(|| Instant::now() + left)
+    }
+
+    /// Brings here what the work of a lease reads.
+    pub(crate) async fn gather(&self, view: &LeaseView, until: Instant) -> Result<Work, Lack> {
+        let spec = plan::specification(view).ok_or(Lack::Specification)?;
+        // By another version's count an honest receipt would be wrong.
+        if view.lease.class != job::ID || spec.metering != METERING_VERSION {
+            return Err(Lack::Specification);
+        }
+        let now = Instant::now();
+        let patience = until.min(now + MISSING_PATIENCE);
+        let gather = Gather::new(&*self.market, &self.store, &view.lease, patience);
+        // A node that never comes back with them leaves time for what waits behind this.
+        let half = now + until.saturating_duration_since(now) / 2;
+        let gathered = timeout_at(half, async {
+            let pins = gather.fetch(&spec, self.input_bytes_max).await?;
+            gather.read(&pins).await
+        });
+        let contents = Arc::new(gathered.await.map_err(|_| Lack::Late)??);
+        Ok(Work { spec, contents, created: view.lease.created })
+    }
+
+    /// Does the work on an engine.
+    pub(crate) async fn run(
+        &self,
+        work: &Work,
+        engine: EngineKind,
+        until: Instant,
+    ) -> Result<Roots, Lack> {
+        let began = Instant::now();
+        let wall = until.saturating_duration_since(began);
+        let Work { spec, contents, created } = work;
+        let (spec, contents) = (spec.clone(), Arc::clone(contents));
+        let request = Request { spec, created: *created, wall, engine, contents };
+        let finished = timeout_at(until, self.runner.run(request)).await;
+        let finished = finished.map_err(|_| Lack::Late)??;
+        tracing::debug!(?engine, took = ?began.elapsed(), "did work once more");
+        let result_root = finished.usage.result_root();
+        Ok(Roots { result_root, trace_root: finished.trace_root })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! Disputes: how it is decided whether a receipt is right.
+//!
+//! There are two games. In [`Game::Rerun`] every validator does the work once more and says what
+//! root it gave. In [`Game::Bisection`] the provider narrows down, move by move, where its
+//! computation and its accuser's part, until one step is left that the ledger recomputes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Address, Amount, Blob, Hash, LeaseId, List, PublicKey, Time,
+    limits::{BISECTION_ROOTS_MAX, VALIDATORS_MAX, WITNESS_BYTES_MAX},
+};
+
+/// A dispute over a lease's receipt, as the ledger keeps it as long as the lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Dispute {
+    /// The lease.
+    pub lease: LeaseId,
+    /// When it was opened.
+    pub opened: Time,
+    /// Who says that the receipt is wrong.
+    pub accuser: Accuser,
+    /// What the receipt commits to.
+    pub work_root: Hash,
+    /// How it is decided, and how far that has come.
+    pub game: Game,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+}
+codec!(struct Dispute { lease, opened, accuser, work_root, game, outcome });
+
+/// Who says that a receipt is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "is", rename_all = "lowercase")]
+pub enum Accuser {
+    /// An auditor that was drawn, the first of those who found something else.
+    Auditor {
+        /// Its account.
+        address: Address,
+    },
+    /// The tenant.
+    Tenant {
+        /// What it loses if the receipt is right, in micro-USD.
+        bond: Amount,
+    },
+}
+codec!(enum Accuser { 0 = Auditor { address }, 1 = Tenant { bond } });
+
+/// How a dispute ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "is", rename_all = "lowercase")]
+pub enum Outcome {
+    /// The receipt is right.
+    Upheld,
+    /// The receipt is wrong.
+    Overturned {
+        /// The right root, where the game shows it.
+        root: Option<Hash>,
+    },
+    /// It could not be decided.
+    Undecided,
+}
+codec!(enum Outcome { 0 = Upheld, 1 = Overturned { root }, 2 = Undecided });
+
+impl Outcome {
+    /// Returns the outcome's name in lower case.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Upheld => "upheld",
+            Self::Overturned { .. } => "overturned",
+            Self::Undecided => "undecided",
+        }
+    }
+
+    /// Returns whether it shows that who said `root` was wrong, where the receipt says
+    /// `work_root`.
+    #[must_use]
+    pub fn refutes(&self, root: &Hash, work_root: &Hash) -> bool {
+        match self {
+            Self::Upheld => root != work_root,
+            Self::Overturned { root: Some(right) } => root != right,
+            Self::Overturned { root: None } => root == work_root,
+            Self::Undecided => false,
+        }
+    }
+}
+
+/// How a dispute is decided, and how far that has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "is", rename_all = "lowercase")]
+pub enum Game {
+    /// Every validator does the work once more; more than two thirds of equal roots decide.
+    Rerun(Rerun),
+    /// The provider narrows the computation down to one step.
+    Bisection(Bisection),
+}
+codec!(enum Game { 0 = Rerun(rerun), 1 = Bisection(bisection) });
+
+/// What validators said so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Rerun {
+    /// Their rulings, in the order in which they came.
+    pub rulings: List<Ruled, VALIDATORS_MAX>,
+}
+codec!(struct Rerun { rulings });
+
+/// What a validator said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ruled {
+    /// The validator's key.
+    pub validator: PublicKey,
+    /// What it said.
+    pub ruling: Ruling,
+}
+codec!(struct Ruled { validator, ruling });
+
+/// What doing the work once more gave a validator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "is", rename_all = "lowercase")]
+pub enum Ruling {
+    /// This root.
+    Root {
+        /// What a right receipt commits to.
+        root: Hash,
+    },
+    /// Its two engines do not give the same.
+    Differs,
+    /// The inputs could not be had, or this machine could not do it.
+    Unavailable,
+}
+codec!(enum Ruling { 0 = Root { root }, 1 = Differs, 2 = Unavailable });
+
+impl Ruling {
+    /// Returns the ruling's name in lower case.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Root { .. } => "root",
+            Self::Differs => "differs",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// Where the game of bisection stands. The provider's computation is a chain of roots; both sides
+/// agree on the first of the stretch and disagree on the last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Bisection {
+    /// The number of the first step of the stretch.
+    pub first: u64,
+    /// How many steps it has.
+    pub steps: u64,
+    /// The root before its first step.
+    pub before: Hash,
+    /// The root after its last step, as the provider says.
+    pub after: Hash,
+    /// Whose move it is.
+    pub turn: Turn,
+}
+codec!(struct Bisection { first, steps, before, after, turn });
+
+/// Whose move it is, and which.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "is", rename_all = "lowercase")]
+pub enum Turn {
+    /// The provider opens what its receipt commits to.
+    Open,
+    /// The provider says the roots between the equal parts of the stretch.
+    Divide,
+    /// The accuser says in which part it disagrees.
+    Pick {
+        /// The roots between the parts.
+        roots: List<Hash, BISECTION_ROOTS_MAX>,
+    },
+    /// The provider shows what the one step that is left reads.
+    Show,
+}
+codec!(enum Turn { 0 = Open, 1 = Divide, 2 = Pick { roots }, 3 = Show });
+
+/// A move in a dispute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "is", rename_all = "lowercase")]
+pub enum Argument {
+    /// What doing the work once more gave; for validators.
+    Rule {
+        /// What it gave.
+        ruling: Ruling,
+    },
+    /// What the receipt commits to; for the provider.
+    Open {
+        /// The root over the result.
+        result_root: Hash,
+        /// The root of the computation's end.
+        trace_root: Hash,
+    },
+    /// The roots between the equal parts of the stretch; for the provider.
+    Divide {
+        /// The roots.
+        roots: List<Hash, BISECTION_ROOTS_MAX>,
+    },
+    /// The first part in which it disagrees, from 0; for the accuser.
+    Pick {
+        /// The part.
+        part: u8,
+    },
+    /// What the step reads; for the provider.
+    Show {
+        /// Encoded as the class says.
+        witness: Blob<WITNESS_BYTES_MAX>,
+    },
+}
+codec!(enum Argument {
+    0 = Rule { ruling },
+    1 = Open { result_root, trace_root },
+    2 = Divide { roots },
+    3 = Pick { part },
+    4 = Show { witness },
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_refutes_whom_it_shows_to_be_wrong_and_nobody_else() {
+        let [work, right, other] = [1, 2, 3].map(|number| Hash::from_bytes([number; 32]));
+        let check = |outcome: Outcome, refuted: [bool; 3]| {
+            let found = [work, right, other].map(|root| outcome.refutes(&root, &work));
+            assert_eq!(found, refuted, "{outcome:?}");
+        };
+        check(Outcome::Upheld, [false, true, true]);
+        check(Outcome::Overturned { root: Some(right) }, [true, false, true]);
+        check(Outcome::Overturned { root: None }, [true, false, false]);
+        check(Outcome::Undecided, [false, false, false]);
+    }
+}

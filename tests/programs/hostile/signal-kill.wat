@@ -1,0 +1,9 @@
+;; exit: 136
+;; kind: process
+;; Sends a signal that no process can refuse: it ends as if by itself, and nobody else.
+(module
+  (import "wasi_snapshot_preview1" "proc_raise"
+    (func $proc_raise (param i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (drop (call $proc_raise (i32.const 8)))))
