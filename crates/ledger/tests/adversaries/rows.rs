@@ -1,0 +1,417 @@
+//! The table of adversaries, and a test for each row that says what it gains.
+
+use types::Parameters;
+
+use crate::auditors::{audits_lazily, denies, frames};
+use crate::dodges::{copies_a_receipt, floods, hides, undercuts, withholds};
+use crate::fakes::{at_the_edge, collusions, runs_away, splits, turncoats, wrong_outputs};
+use crate::players::Auditing;
+use crate::seeds;
+use crate::tenants::{deals_with_itself, disputes_falsely};
+use crate::trial::{Measured, Trial};
+use crate::world::{World, audits};
+
+/// What a strategy comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It costs more than it brings.
+    Loses,
+    /// It brings nothing, or is refused.
+    Nothing,
+    /// It pays: the rules do not prevent it.
+    Pays,
+}
+
+/// A strategy, as the page tells it.
+pub(crate) struct Row {
+    pub(crate) adversary: &'static str,
+    pub(crate) does: &'static str,
+    pub(crate) gains: &'static str,
+    pub(crate) loses: &'static str,
+    pub(crate) found: &'static str,
+    pub(crate) verdict: Verdict,
+    pub(crate) test: &'static str,
+    /// What is measured of it; nothing where the ledger refuses it.
+    pub(crate) trials: fn(&Parameters) -> Vec<Trial>,
+}
+
+/// Seeds of each trial in the short size.
+const FEW: u64 = 100;
+
+/// Plays a trial and checks that it comes to what was computed, and to the row's verdict.
+pub(crate) fn check(row: &Row, trial: &Trial, base: &World, seeds: u64) -> Measured {
+    let Trial { adversary, setting, computed, .. } = trial;
+    let measured = trial.measure(base, seeds * trial.weight);
+    let Measured { gain, error, .. } = measured;
+    println!("{adversary}, {setting}: computed {computed:.0}, played {gain:.0} ± {error:.0}");
+    // The rest is what rounding to whole micro-USD leaves.
+    let slack = 4.5 * error + 10.0;
+    assert!(gain < computed + slack, "{adversary}, {setting}: {gain} ± {error}, not {computed}");
+    // Of fewer seeds what is rare may not come at all.
+    if !trial.is_bound && seeds >= FEW {
+        assert!(gain > computed - slack, "{adversary}, {setting}: {gain} ± {error}");
+    }
+    match row.verdict {
+        Verdict::Loses => assert!(*computed < 0.0, "{adversary}, {setting}: {computed}"),
+        Verdict::Nothing => assert!(computed.abs() < 1.0, "{adversary}, {setting}: {computed}"),
+        Verdict::Pays => assert!(*computed > 0.0, "{adversary}, {setting}: {computed}"),
+    }
+    measured
+}
+
+fn holds(adversary: &str) {
+    let row = ROWS.iter().find(|row| row.adversary == adversary).expect("it is a row");
+    // Neither windows nor the bond that differ between the two decide what a strategy comes to.
+    let kinds =
+        [(Parameters::public(), seeds(FEW, 10_000)), (Parameters::local(), seeds(FEW / 5, 1_000))];
+    for (parameters, seeds) in kinds {
+        let base = World::new(parameters.clone());
+        for trial in (row.trials)(&parameters) {
+            check(row, &trial, &base, seeds);
+        }
+    }
+}
+
+/// One test for each row that is measured, by the name that stands in it.
+macro_rules! rows_hold {
+    ($($test:ident: $adversary:literal,)+) => {
+        $(#[test]
+        fn $test() {
+            holds($adversary);
+        })+
+
+        #[test]
+        fn every_measured_row_has_its_test() {
+            let tests = [$(($adversary, stringify!($test))),+];
+            let trials = |row: &&Row| (row.trials)(&Parameters::public());
+            let measured = ROWS.iter().filter(|row| !trials(row).is_empty());
+            let rows: Vec<(&str, &str)> =
+                measured.map(|row| (row.adversary, row.test)).collect();
+            assert_eq!(rows, tests);
+        }
+    };
+}
+
+rows_hold! {
+    wrong_output_costs_more_than_it_saves: "wrong output",
+    friends_among_the_auditors_do_not_save_a_cheat: "colluding auditors",
+    a_cheat_cannot_run_with_its_stake: "unbonds and runs",
+    many_names_do_not_help_a_cheat: "many names",
+    an_auditor_that_guesses_loses_stake: "guessing auditor",
+    an_auditor_that_always_says_unavailable_gains_nothing: "lazy auditor",
+    an_auditor_that_does_nothing_gains_nothing: "absent auditor",
+    auditors_that_lie_together_lose_and_slash_nobody: "lying auditors",
+    who_disputes_right_work_loses_the_bond: "false disputer",
+    a_ring_that_deals_with_itself_drains_nothing: "ring",
+    one_lease_at_the_limit_with_half_the_auditors_is_not_covered_by_all: "at the edge",
+    turncoats_win_back_a_part_of_the_stake: "turncoats",
+    who_can_withhold_inputs_is_not_slashed: "withheld inputs",
+    full_auditors_do_not_let_a_fake_pass: "floods auditors",
+    work_below_what_auditors_ask_is_not_checked: "undercuts auditors",
+    work_that_may_outlast_its_lease_is_not_checked: "hides behind limits",
+    a_tenant_whose_friends_deny_work_gets_some_for_nothing: "denies work",
+    a_receipt_of_the_same_job_can_be_copied: "copied receipt",
+}
+
+/// Every strategy.
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        adversary: "wrong output",
+        does: "hands in work that it has not done",
+        gains: "the price of what is not drawn",
+        loses: "half its stake, what is not paid yet, an epoch of offers",
+        found: "p of the time, at the reveal",
+        verdict: Verdict::Loses,
+        test: "wrong_output_costs_more_than_it_saves",
+        trials: wrong_outputs,
+    },
+    Row {
+        adversary: "colluding auditors",
+        does: "as above, and up to half of the auditors say what its receipts say",
+        gains: "the price of what is not drawn, or drawn to friends, and fees of theirs",
+        loses: "as above, and friends beside an honest auditor half of theirs",
+        found: "p·(1 − ρ^k) of the time",
+        verdict: Verdict::Loses,
+        test: "friends_among_the_auditors_do_not_save_a_cheat",
+        trials: collusions,
+    },
+    Row {
+        adversary: "partial work",
+        does: "fakes 1, 5 or 20 % of its leases",
+        gains: "as wrong output",
+        loses: "as wrong output",
+        found: "within 3 epochs (below)",
+        verdict: Verdict::Loses,
+        test: "who_fakes_a_part_is_found_within_three_epochs",
+        trials: |_| Vec::new(),
+    },
+    Row {
+        adversary: "unbonds and runs",
+        does: "fakes, takes its offers back and unlocks what stake it may",
+        gains: "nothing more",
+        loses: "half of what is unlocking too; what covers the lease stays",
+        found: "as wrong output",
+        verdict: Verdict::Loses,
+        test: "a_cheat_cannot_run_with_its_stake",
+        trials: |parameters| vec![runs_away(parameters)],
+    },
+    Row {
+        adversary: "many names",
+        does: "fakes under four names with a stake each",
+        gains: "four times as much",
+        loses: "four times as much",
+        found: "each as wrong output",
+        verdict: Verdict::Loses,
+        test: "many_names_do_not_help_a_cheat",
+        trials: |parameters| vec![splits(parameters, 0), splits(parameters, 2)],
+    },
+    Row {
+        adversary: "root replaced",
+        does: "hands in another receipt after the first, or the same again",
+        gains: "nothing",
+        loses: "nothing",
+        found: "refused: lease/state",
+        verdict: Verdict::Nothing,
+        test: "a_receipt_that_is_handed_in_cannot_be_replaced",
+        trials: |_| Vec::new(),
+    },
+    Row {
+        adversary: "other lease's result",
+        does: "hands in for one lease what another's work gave",
+        gains: "nothing: it is wrong output",
+        loses: "as wrong output",
+        found: "as wrong output",
+        verdict: Verdict::Loses,
+        test: "the_result_of_another_lease_is_wrong",
+        trials: |_| Vec::new(),
+    },
+    Row {
+        adversary: "stolen result",
+        does: "hands in a receipt under another's node key, or for another's lease",
+        gains: "nothing",
+        loses: "nothing",
+        found: "refused: receipt/key; a receipt under its own key for other work is wrong",
+        verdict: Verdict::Nothing,
+        test: "a_receipt_of_another_providers_key_is_refused",
+        trials: |_| Vec::new(),
+    },
+    Row {
+        adversary: "late provider",
+        does: "starts after its time, or hands in after the end",
+        gains: "nothing",
+        loses: "the lease",
+        found: "refused: lease/state",
+        verdict: Verdict::Nothing,
+        test: "who_is_late_is_refused",
+        trials: |_| Vec::new(),
+    },
+    Row {
+        adversary: "late auditor",
+        does: "commits or reveals after its time",
+        gains: "nothing",
+        loses: "the fee, and its seats for an epoch",
+        found: "refused: audit/state",
+        verdict: Verdict::Nothing,
+        test: "who_is_late_is_refused",
+        trials: |_| Vec::new(),
+    },
+    Row {
+        adversary: "withheld outputs",
+        does: "does the work and hands in the receipt, but no results",
+        gains: "nothing: the work is done",
+        loses: "nothing by the ledger",
+        found: "not by the ledger: providers' program publishes results before it signs",
+        verdict: Verdict::Nothing,
+        test: "work_that_is_right_is_paid_whether_results_came_or_not",
+        trials: |_| Vec::new(),
+    },
+    Row {
+        adversary: "copied commitment",
+        does: "commits to what another auditor committed to",
+        gains: "nothing",
+        loses: "the fee, and its seats for an epoch",
+        found: "at the reveal: audit/commitment",
+        verdict: Verdict::Nothing,
+        test: "a_copied_commitment_opens_to_nothing",
+        trials: |_| Vec::new(),
+    },
+    Row {
+        adversary: "repeated roots",
+        does: "says in a later round what an earlier one has shown",
+        gains: "the fee of a round after the first, without the work",
+        loses: "nothing where they are right, stake where they are not",
+        found: "not where they are right; roots of a refuted round cost it stake",
+        verdict: Verdict::Pays,
+        test: "roots_of_an_earlier_round_can_be_repeated",
+        trials: |_| Vec::new(),
+    },
+    Row {
+        adversary: "guessing auditor",
+        does: "reveals roots that it made up",
+        gains: "the cost of the work",
+        loses: "half its stake",
+        found: "whenever it is drawn",
+        verdict: Verdict::Loses,
+        test: "an_auditor_that_guesses_loses_stake",
+        trials: |_| vec![audits_lazily("guessing auditor", Auditing::Guesses, 50e6)],
+    },
+    Row {
+        adversary: "lazy auditor",
+        does: "always says that the work could not be had",
+        gains: "the cost of the work",
+        loses: "the fee",
+        found: "not",
+        verdict: Verdict::Nothing,
+        test: "an_auditor_that_always_says_unavailable_gains_nothing",
+        trials: |_| vec![audits_lazily("lazy auditor", Auditing::Unavailable, 0.0)],
+    },
+    Row {
+        adversary: "absent auditor",
+        does: "does not commit, or does not reveal",
+        gains: "the cost of the work",
+        loses: "the fee, and its seats for an epoch",
+        found: "at the end of the window",
+        verdict: Verdict::Nothing,
+        test: "an_auditor_that_does_nothing_gains_nothing",
+        trials: |_| {
+            vec![
+                audits_lazily("absent auditor", Auditing::Absent, 0.0),
+                audits_lazily("absent auditor", Auditing::Silent, 0.0),
+            ]
+        },
+    },
+    Row {
+        adversary: "lying auditors",
+        does: "half of the auditors, maybe 1 of 4 validators, say that right work is wrong",
+        gains: "nothing",
+        loses: "each that is drawn half its stake, of which the provider has half",
+        found: "by the validators",
+        verdict: Verdict::Loses,
+        test: "auditors_that_lie_together_lose_and_slash_nobody",
+        trials: |_| vec![frames(false), frames(true)],
+    },
+    Row {
+        adversary: "false disputer",
+        does: "disputes right work",
+        gains: "nothing",
+        loses: "its bond, half of it to the provider",
+        found: "by the validators",
+        verdict: Verdict::Loses,
+        test: "who_disputes_right_work_loses_the_bond",
+        trials: |parameters| vec![disputes_falsely(parameters)],
+    },
+    Row {
+        adversary: "starving tenant",
+        does: "pays less than any auditor asks, or lets a lease run too short for them",
+        gains: "nothing: its premium is gone",
+        loses: "the check of its own work",
+        found: "at the draw: unattended",
+        verdict: Verdict::Nothing,
+        test: "who_starves_auditors_has_its_work_unchecked_and_pays_the_premium",
+        trials: |_| Vec::new(),
+    },
+    Row {
+        adversary: "ring",
+        does: "is tenant, provider and half of the auditors at once, against not dealing at all",
+        gains: "nothing of pool or treasury",
+        loses: "the fee, and what honest auditors are paid",
+        found: "need not be",
+        verdict: Verdict::Loses,
+        test: "a_ring_that_deals_with_itself_drains_nothing",
+        trials: |parameters| {
+            [audits(500, 1), audits(10_000, 7)]
+                .map(|audit| deals_with_itself(parameters, audit))
+                .into()
+        },
+    },
+    Row {
+        adversary: "votes of a cheat",
+        does: "votes with stake that it loses before the vote is counted",
+        gains: "nothing",
+        loses: "the weight with the stake",
+        found: "at the slash",
+        verdict: Verdict::Nothing,
+        test: "stake_that_is_lost_votes_no_more",
+        trials: |_| Vec::new(),
+    },
+    Row {
+        adversary: "at the edge",
+        does: "fakes one lease that takes up its whole limit, half of the auditors its friends",
+        gains: "what friends' audits would cost, and the fee on what it does not lose",
+        loses: "about as much as it gains",
+        found: "2.5 % of the time",
+        verdict: Verdict::Pays,
+        test: "one_lease_at_the_limit_with_half_the_auditors_is_not_covered_by_all",
+        trials: at_the_edge,
+    },
+    Row {
+        adversary: "turncoats",
+        does: "as colluding auditors, but a friend that is drawn beside an honest auditor accuses",
+        gains: "a quarter of what the cheat loses comes back to it",
+        loses: "the rest",
+        found: "as colluding auditors",
+        verdict: Verdict::Pays,
+        test: "turncoats_win_back_a_part_of_the_stake",
+        trials: turncoats,
+    },
+    Row {
+        adversary: "withheld inputs",
+        does: "fakes, and nobody who is drawn can have the inputs",
+        gains: "the price of all that is not drawn",
+        loses: "the price of what is drawn; never stake",
+        found: "p of the time, refunded",
+        verdict: Verdict::Pays,
+        test: "who_can_withhold_inputs_is_not_slashed",
+        trials: |parameters| vec![withholds(parameters, 8)],
+    },
+    Row {
+        adversary: "floods auditors",
+        does: "fills all auditors' slots with cheap leases of its own, then fakes one at its limit",
+        gains: "nothing more: the draw is tried again",
+        loses: "what the audits of its own leases cost, and as wrong output",
+        found: "as wrong output, a window later",
+        verdict: Verdict::Loses,
+        test: "full_auditors_do_not_let_a_fake_pass",
+        trials: |parameters| vec![floods(parameters)],
+    },
+    Row {
+        adversary: "undercuts auditors",
+        does: "fakes at prices below what auditors ask",
+        gains: "all prices",
+        loses: "nothing",
+        found: "never: nobody is drawn",
+        verdict: Verdict::Pays,
+        test: "work_below_what_auditors_ask_is_not_checked",
+        trials: |parameters| vec![undercuts(parameters)],
+    },
+    Row {
+        adversary: "hides behind limits",
+        does: "fakes, and says that it was more units than any auditor does in the lease's time",
+        gains: "all prices",
+        loses: "nothing",
+        found: "never: nobody is drawn",
+        verdict: Verdict::Pays,
+        test: "work_that_may_outlast_its_lease_is_not_checked",
+        trials: |parameters| vec![hides(parameters)],
+    },
+    Row {
+        adversary: "denies work",
+        does: "orders, and its friends among the auditors say that the inputs could not be had",
+        gains: "refunds of work that it has",
+        loses: "nothing",
+        found: "not",
+        verdict: Verdict::Pays,
+        test: "a_tenant_whose_friends_deny_work_gets_some_for_nothing",
+        trials: |parameters| vec![denies(parameters, 2), denies(parameters, 4)],
+    },
+    Row {
+        adversary: "copied receipt",
+        does: "serves a job that another provider serves too, and copies the root of its receipt",
+        gains: "the price",
+        loses: "nothing: the root is right",
+        found: "not",
+        verdict: Verdict::Pays,
+        test: "a_receipt_of_the_same_job_can_be_copied",
+        trials: |_| vec![copies_a_receipt()],
+    },
+];
