@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use schemars::JsonSchema;
 use types::{
     BasisPoints, Claims, ClassId, ContentHash, Decode, DecodeError, Duration, Encode, Hash, List,
-    Reader, Text, Units, codec,
+    Rate, Reader, Text, Units, codec,
 };
 
 use crate::{Assurance, Class, Malformed, Mismatch, Sample, Steps};
@@ -22,6 +22,14 @@ const AUDIT_PROBABILITY_MIN: BasisPoints = match BasisPoints::new(500) {
     Ok(share) => share,
     Err(_) => BasisPoints::ZERO,
 };
+/// The least rate of an offer: a million Mfuel are about ten minutes of a core, which take a
+/// watt-hour.
+pub const RATE_MIN: Rate = match Rate::new(200) {
+    Ok(rate) => rate,
+    Err(_) => Rate::ZERO,
+};
+/// Mfuel that the machine of an auditor does in a second, at least.
+pub const AUDITOR_SPEED_MIN: u32 = 50;
 /// Fuel in one unit.
 pub const FUEL_PER_UNIT: u64 = 1_000_000;
 /// Arguments of one job.
@@ -234,6 +242,10 @@ impl Class for Job {
         AUDIT_PROBABILITY_MIN
     }
 
+    fn rate_min(&self) -> Rate {
+        RATE_MIN
+    }
+
     fn receipts_max(&self) -> u32 {
         1
     }
@@ -282,6 +294,13 @@ impl Class for Job {
         Ok(Duration::from_ms(ms))
     }
 
+    fn audits(&self, bytes: &[u8]) -> Result<(), Malformed> {
+        match terms(bytes)?.mfuel_per_second {
+            ..AUDITOR_SPEED_MIN => Err(Malformed("it is too slow to audit")),
+            _ => Ok(()),
+        }
+    }
+
     fn steps(&self) -> Option<&'static dyn Steps> {
         None
     }
@@ -294,6 +313,10 @@ impl Class for Job {
     fn results(&self, usage: &[u8]) -> Result<Vec<ContentHash>, Malformed> {
         let usage: Usage = decode(usage, "not the usage of a job")?;
         Ok(vec![usage.output])
+    }
+
+    fn result_root(&self, usage: &[u8]) -> Result<Hash, Malformed> {
+        decode::<Usage>(usage, "not the usage of a job").map(|usage| usage.result_root())
     }
 
     fn sample(&self, seed: u64) -> Sample {

@@ -25,7 +25,7 @@
 
 use std::fmt;
 
-use types::{BasisPoints, Claims, ClassId, ContentHash, Duration, Hash, Units};
+use types::{BasisPoints, Claims, ClassId, ContentHash, Duration, Hash, Rate, Receipt, Units};
 
 pub mod job;
 
@@ -82,6 +82,10 @@ pub trait Class: fmt::Debug + Sync {
     /// read its inputs.
     fn audit_probability_min(&self) -> BasisPoints;
 
+    /// Returns the least rate of an offer, in micro-USD for a million units: what the power costs,
+    /// so that nobody has others' machines redo work for nothing.
+    fn rate_min(&self) -> Rate;
+
     /// Returns how many receipts a lease may have.
     fn receipts_max(&self) -> u32;
 
@@ -115,6 +119,13 @@ pub trait Class: fmt::Debug + Sync {
     /// [`Malformed`] when the terms are not this class's.
     fn time(&self, terms: &[u8], units: Units) -> Result<Duration, Malformed>;
 
+    /// Checks that a machine with these terms of an offer may audit: it is fast enough for nobody
+    /// to wait long for it.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the terms are not this class's, or it is too slow.
+    fn audits(&self, terms: &[u8]) -> Result<(), Malformed>;
+
     /// Returns how the ledger recomputes one step of the class's work, if it can: then a dispute
     /// narrows down to one. Otherwise validators redo the work.
     fn steps(&self) -> Option<&'static dyn Steps>;
@@ -131,6 +142,21 @@ pub trait Class: fmt::Debug + Sync {
     /// [`Malformed`] when the reading is not this class's.
     fn results(&self, usage: &[u8]) -> Result<Vec<ContentHash>, Malformed>;
 
+    /// Returns the root over everything that a reading says: what it costs, and what came of it.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the reading is not this class's.
+    fn result_root(&self, usage: &[u8]) -> Result<Hash, Malformed>;
+
+    /// Returns a receipt's work root: what doing the work once more must give.
+    ///
+    /// # Errors
+    /// [`Malformed`] when its reading is not this class's.
+    fn work_root(&self, receipt: &Receipt) -> Result<Hash, Malformed> {
+        let result_root = self.result_root(receipt.usage.as_slice())?;
+        Ok(Receipt::work_root(&result_root, &receipt.trace))
+    }
+
     /// Returns valid instances drawn from `seed`, for laws, fuzzers and documentation.
     fn sample(&self, seed: u64) -> Sample;
 }
@@ -144,7 +170,8 @@ pub trait Steps: fmt::Debug + Sync {
     /// [`Malformed`] when the specification is not this class's.
     fn first(&self, spec: &[u8]) -> Result<Hash, Malformed>;
 
-    /// Returns how many steps lead to what a reading says.
+    /// Returns how many steps lead to what a reading says, at least one: the last gives its result
+    /// root, if the computation has ended before it.
     ///
     /// # Errors
     /// [`Malformed`] when specification or reading are not this class's.

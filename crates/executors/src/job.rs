@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use blake3::Hasher;
 use classes::job::{Exit, Limits, Spec, Usage};
 use types::manifest::{Entry, EntryKind, MANIFEST_BYTES_MAX, RelativePath};
-use types::{ContentHash, Decode, Encode, Hash, Manifest, Receipt, Text, Time};
+use types::{ContentHash, Decode, Encode, Hash, LeaseId, Manifest, Receipt, Text, Time};
 
 use crate::wasi::{
     Content, Host, HostConfig, HostLimits, InputPath, Inputs, Output, OutputKind, Outputs,
@@ -68,10 +68,16 @@ pub struct Outcome {
 pub type Contents = BTreeMap<ContentHash, Arc<[u8]>>;
 
 impl Outcome {
-    /// Returns what a receipt commits to.
+    /// Names result and trace, for comparing.
     #[must_use]
-    pub fn work_root(&self) -> Hash {
-        Receipt::commit(&self.usage.result_root(), &self.trace_root)
+    pub fn digest(&self) -> Hash {
+        Receipt::work_root(&self.usage.result_root(), &self.trace_root)
+    }
+
+    /// Returns what the receipt of a lease says of how it came about.
+    #[must_use]
+    pub fn trace(&self, lease: &LeaseId) -> Hash {
+        Receipt::commit(&Receipt::seal(lease, &self.trace_root))
     }
 }
 

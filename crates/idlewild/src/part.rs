@@ -77,6 +77,8 @@ impl Part {
         let lease = &done.lease;
         let files: Vec<&str> =
             results.files.entries().iter().map(|entry| entry.path.as_str()).collect();
+        let trace = &done.receipt.receipt.trace;
+        let work_root = types::Receipt::work_root(&done.usage.result_root(), trace);
         json!({
             "lease": lease.id,
             "provider": lease.provider,
@@ -85,7 +87,7 @@ impl Part {
             "fuel": done.usage.fuel,
             "units": lease.settlement.units,
             "paid_usd": dollars(self.paid()),
-            "work_root": done.receipt.receipt.work_root,
+            "work_root": work_root,
             "attempts": done.attempts,
             "stdout": String::from_utf8_lossy(&results.stdout),
             "stderr": String::from_utf8_lossy(&results.stderr),

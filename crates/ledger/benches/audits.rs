@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 use bench::{Figure, Report, core_time};
 use classes::CLASSES;
-use market::{BLOCK_MS, Chain, Signers, address, amount, handed_in, issue, market, order};
+use market::{BLOCK_MS, Chain, Signers, address, handed_in, issue, market, order};
 use types::{
     Action, Address, AuditTerms, AuditorTerms, BasisPoints, Blob, Duration, Finding, Hash, LeaseId,
-    OfferId, Opening, OrderId, Parameters, Rate, Readers, Signature, Verified,
+    OfferId, Opening, OrderId, Parameters, Readers, Signature, Verified,
 };
 
 const PROVIDERS: usize = 100;
@@ -42,9 +42,6 @@ impl World {
         let terms = AuditorTerms {
             class: CLASSES[0].id(),
             terms: Blob::new(CLASSES[0].sample(1).terms).expect("short"),
-            rate: Rate::default(),
-            minimum: amount(0),
-            slots: 4_096,
         };
         let enlist = |number| {
             let action = Action::Enlist(Box::new(terms.clone()));
@@ -69,8 +66,8 @@ impl World {
             let terms = types::OrderTerms { audit, ..terms };
             let tenant = (&mut self.tenants, number % TENANTS);
             let node = (&mut self.nodes, at / 10);
-            let root = work().work_root().expect("it is done");
-            let (lease, signed) = handed_in(now, terms, tenant, node, root);
+            let trace = types::Receipt::commit(&Hash::ZERO);
+            let (lease, signed) = handed_in(now, terms, tenant, node, trace);
             block.extend(signed);
             ids.push(lease);
         }
@@ -119,7 +116,9 @@ impl World {
 }
 
 fn work() -> Finding {
-    Finding::Work { result_root: Hash::ZERO, trace_root: Hash::ZERO }
+    let usage = CLASSES[0].sample(market::UNITS_MAX * 1_000_000).usage;
+    let result_root = CLASSES[0].result_root(&usage).expect("it is a sample");
+    Finding::Work { result_root, trace_root: Hash::ZERO }
 }
 
 /// Commitments and reveals, a block of each in turn.

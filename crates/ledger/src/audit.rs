@@ -1,20 +1,27 @@
 //! Audits: drawn by a beacon after a receipt is final, done in secret, then compared.
 //!
 //! ```text
-//! seed  = H("idlewild draw", beacon ‖ lease ‖ round)
+//! seed  = H("idlewild draw", beacon ‖ lease ‖ round)         the beacon of the next block
 //! drawn = round > 1  or  ⌊u(seed) · 10000 / 2⁶⁴⌋ < p
 //! seat  = ⌊u(H("idlewild seat", seed ‖ try)) · seats / 2⁶⁴⌋
 //! ```
 //!
 //! Auditors commit before anybody reveals. The root that they commit to covers what only doing the
 //! work yields, and the receipt shows that to nobody, so there is nothing to copy. What they find
-//! costs nobody anything by itself: a mismatch opens a dispute, inputs that cannot be had let
-//! others be drawn, and in the end give the tenant its money back.
+//! costs nobody anything by itself: a mismatch opens a dispute, and where nobody could do the work
+//! others are drawn. What auditors cannot decide, validators are asked: no work is paid for which
+//! it was drawn that it be checked only because nobody came.
+//!
+//! The beacon is that of the very next block. Whoever could wait for another, having seen one,
+//! could choose.
+//!
+//! Who is drawn follows from stake and from what machines can do. Nobody chooses whose work it
+//! checks by what it asks, nor does the receipt choose by what it says.
 
 use types::{
-    Address, Amount, Asset, Assignment, Audit, Auditor, AuditorTerms, CheckState, Claims, Duration,
-    Event, Hash, Lease, List, Reputation, SignedReceipt, Verdict,
-    limits::{AUDIT_ROUNDS_MAX, DRAWS_OF_AUDITOR_MAX},
+    Accuser, Address, Amount, Asset, Assignment, Audit, Auditor, AuditorTerms, CheckState, Claims,
+    Duration, Event, Hash, Lease, List, Reputation, SignedReceipt, Verdict,
+    limits::{AUDIT_ROUNDS_MAX, AUDITOR_QUEUE_MAX, DRAWS_OF_AUDITOR_MAX},
 };
 
 use crate::{
@@ -50,28 +57,33 @@ pub(crate) fn draw(state: &mut State, mut lease: Lease) -> Result<(), Broken> {
     }
     let mut audit = match known {
         Some(audit) => audit,
-        None => {
-            let receipt: SignedReceipt = state.need(Key::Receipt(lease.id, lease.receipts))?;
-            Audit {
-                lease: lease.id,
-                work_root: receipt.receipt.work_root,
-                fee: lease.settlement.gross,
-                round,
-                beacon,
-                assignments: List::default(),
-            }
-        }
+        None => Audit {
+            lease: lease.id,
+            work_root: work_root(state, &lease)?,
+            fee: lease.settlement.gross,
+            round,
+            beacon,
+            assignments: List::default(),
+        },
     };
     (audit.round, audit.beacon) = (round, beacon);
+    state.put(Key::Audit(lease.id), &audit)?;
     match pick(state, &lease, &audit, &seed)? {
         Picked::Drawn(drawn) => assign(state, lease, audit, drawn),
-        Picked::Busy if round < AUDIT_ROUNDS_MAX => {
-            state.put(Key::Audit(lease.id), &audit)?;
-            let draw = state.now().after(state.parameters().commit_window_ms);
-            lease::check(state, &mut lease, CheckState::Waiting { draw })
+        Picked::Nobody if audit.assignments.is_empty() => {
+            end(state, lease, &audit, CheckState::Unattended)
         }
-        Picked::Busy | Picked::Nobody => give_up(state, lease, &audit),
+        Picked::TooFew | Picked::Nobody => {
+            dispute::open(state, lease, Accuser::Nobody, audit.work_root)
+        }
     }
+}
+
+/// Returns the work root of a lease's last receipt.
+pub(crate) fn work_root(state: &State, lease: &Lease) -> Result<Hash, Broken> {
+    let class = classes::find(lease.class).ok_or(Broken)?;
+    let signed: SignedReceipt = state.need(Key::Receipt(lease.id, lease.receipts))?;
+    class.work_root(&signed.receipt).map_err(|_| Broken)
 }
 
 /// Returns a whole number below `of`, uniform as the hash is.
@@ -84,26 +96,38 @@ fn share(hash: &Hash, of: u64) -> u64 {
 /// What came of looking for auditors.
 enum Picked {
     Drawn(Vec<Drawn>),
-    /// Those who could do it have as much to do as they want.
-    Busy,
+    /// There are fewer than the order wants, or one of them has too much to do.
+    TooFew,
+    /// There is nobody who could.
     Nobody,
 }
 
-/// An auditor that was drawn, and how long it takes to come to the end of the work.
+/// An auditor that was drawn, and how long it has for the work.
 struct Drawn {
     address: Address,
     auditor: Auditor,
     time: Duration,
 }
 
+/// Notes that an auditor does not do the work of a lease any more.
+pub(crate) fn end_work(state: &mut State, lease: &Lease, address: Address) -> Result<(), Broken> {
+    let auditor: Auditor = state.need(Key::Auditor(lease.class, address))?;
+    let order = state.get_bytes(Key::Order(lease.order)).ok_or(Broken)?;
+    let time = time_of(lease, spec_of(order)?, &auditor.terms).unwrap_or_default();
+    auditors::end_work(state, lease.class, address, time)
+}
+
 /// Draws seats until there are as many auditors as the order wants, or long enough.
+///
+/// Nobody is drawn instead of who has too much to do: who fills the time of others would else
+/// choose who is left.
 fn pick(state: &State, lease: &Lease, audit: &Audit, seed: &Hash) -> Result<Picked, Broken> {
     let wanted = usize::from(lease.audit.auditors);
     let seats = auditors::seats(state, lease.class)?;
     let order = state.get_bytes(Key::Order(lease.order)).ok_or(Broken)?;
-    let job = Job { lease, fee: audit.fee, spec: spec_of(order)? };
+    let spec = spec_of(order)?;
+    let latest = state.now().after(AUDITOR_QUEUE_MAX);
     let mut drawn: Vec<Drawn> = Vec::with_capacity(wanted);
-    let mut busy = false;
     for number in 0..u32::try_from(wanted.saturating_mul(DRAWS_OF_AUDITOR_MAX)).unwrap_or(0) {
         if drawn.len() == wanted || seats == 0 {
             break;
@@ -117,47 +141,33 @@ fn pick(state: &State, lease: &Lease, audit: &Audit, seed: &Hash) -> Result<Pick
             continue;
         }
         let auditor: Auditor = state.need(Key::Auditor(lease.class, address))?;
-        let Some(time) = job.time(&auditor.terms) else { continue };
-        if auditor.open >= auditor.terms.slots {
-            busy = true;
-            continue;
+        let Some(time) = time_of(lease, spec, &auditor.terms) else { continue };
+        if auditor.free_at > latest {
+            return Ok(Picked::TooFew);
         }
-        // It has those to do before that it was drawn for before.
-        let turn = u64::from(auditor.open).saturating_add(1);
-        let time = Duration::from_ms(time.as_ms().saturating_mul(turn));
         drawn.push(Drawn { address, auditor, time });
     }
-    Ok(match drawn.is_empty() {
-        false => Picked::Drawn(drawn),
-        true if busy => Picked::Busy,
-        true => Picked::Nobody,
+    Ok(match drawn.len() {
+        0 => Picked::Nobody,
+        few if few < wanted => Picked::TooFew,
+        _ => Picked::Drawn(drawn),
     })
 }
 
-/// What an auditor would have to do, and what it would get.
-struct Job<'a> {
-    lease: &'a Lease,
-    fee: Amount,
-    spec: &'a [u8],
-}
-
-impl Job<'_> {
-    /// Returns how long the work takes an auditor of these terms at most, if it does it.
-    ///
-    /// What the order allows to be used may be far more than a machine does in the lease's time,
-    /// in which it must have been done; and what the receipt says may be a lie, so that it says
-    /// only who is too slow in any case.
-    fn time(&self, terms: &AuditorTerms) -> Option<Duration> {
-        let Self { lease, fee, spec } = self;
-        let class = classes::find(lease.class)?;
-        let asked = terms.rate.cost(lease.settlement.units).ok()?.max(terms.minimum);
-        class.matches(spec, terms.terms.as_slice(), &Claims::default()).ok()?;
-        let time = |units| class.time(terms.terms.as_slice(), units).ok();
-        let most = lease.ends.since(lease.created);
-        let is_fast = time(lease.settlement.units)? <= most;
-        let time = time(lease.units_max)?.min(most);
-        (*fee >= asked && is_fast).then_some(time)
-    }
+/// Returns how long an auditor of these terms has for the work, if its machine can do it: twice
+/// what that takes at most.
+///
+/// What the order allows to be used may be far more than a machine does in the lease's time, in
+/// which it was done if the receipt is right. An auditor may be slower than who did it, so that
+/// it has as long as what the receipt says takes it.
+fn time_of(lease: &Lease, spec: &[u8], terms: &AuditorTerms) -> Option<Duration> {
+    let class = classes::find(lease.class)?;
+    let terms = terms.terms.as_slice();
+    class.matches(spec, terms, &Claims::default()).ok()?;
+    let said = class.time(terms, lease.settlement.units).ok()?;
+    let most = class.time(terms, lease.units_max).ok()?;
+    let time = most.min(said.max(lease.ends.since(lease.created)));
+    Some(Duration::from_ms(time.as_ms().saturating_mul(2)))
 }
 
 /// Gives auditors the audit to do.
@@ -168,19 +178,18 @@ fn assign(
     drawn: Vec<Drawn>,
 ) -> Result<(), Broken> {
     let addresses: Vec<Address> = drawn.iter().map(|drawn| drawn.address).collect();
-    let longest = drawn.iter().map(|drawn| drawn.time).max().unwrap_or_default();
+    let mut done = state.now();
     let mut assignments = std::mem::take(&mut audit.assignments).into_inner();
-    for Drawn { address, auditor, .. } in drawn {
+    for Drawn { address, auditor, time } in drawn {
         let round = audit.round;
         assignments.push(Assignment { auditor: address, round, commitment: None, finding: None });
-        auditors::begin_audit(state, address, auditor)?;
+        done = done.max(auditors::begin_audit(state, address, auditor, time)?);
         state.mark(Key::AuditByAuditor(address, lease.id));
     }
     audit.assignments = List::new(assignments)?;
     state.put(Key::Audit(lease.id), &audit)?;
     let window = state.parameters().commit_window_ms;
-    let twice = Duration::from_ms(longest.as_ms().saturating_mul(2));
-    let until = state.now().after(window).after(twice);
+    let until = done.after(window);
     state.emit(Event::AuditDrawn {
         lease: lease.id,
         tenant: lease.tenant,
@@ -219,29 +228,28 @@ pub(crate) fn end_round(state: &mut State, mut lease: Lease) -> Result<(), Broke
     let audit: Audit = state.need(Key::Audit(lease.id))?;
     for assigned in audit.current() {
         let address = assigned.auditor;
+        if assigned.commitment.is_none() {
+            end_work(state, &lease, address)?;
+        }
         state.remove(Key::AuditByAuditor(address, lease.id));
         auditors::end_audit(state, lease.class, address, assigned.finding.is_none())?;
     }
     let count = |verdict| audit.verdicts().filter(|(_, said)| *said == verdict).count();
-    if let Some((accuser, _)) = audit.verdicts().find(|(_, said)| *said == Verdict::Mismatch) {
-        let accuser = types::Accuser::Auditor { address: accuser };
-        return dispute::open(state, lease, accuser, audit.work_root);
+    if let Some((address, _)) = audit.verdicts().find(|(_, said)| *said == Verdict::Mismatch) {
+        return dispute::open(state, lease, Accuser::Auditor { address }, audit.work_root);
     }
-    if count(Verdict::Agree) > count(Verdict::Unavailable) {
+    let agreeing = count(Verdict::Agree);
+    let verdict = |assigned: &Assignment| Some(assigned.finding?.verdict(&audit.work_root));
+    let all_agree = audit.current().all(|assigned| verdict(assigned) == Some(Verdict::Agree));
+    if all_agree && agreeing > count(Verdict::Unavailable) {
         return end(state, lease, &audit, CheckState::Passed);
     }
-    if audit.round < AUDIT_ROUNDS_MAX {
-        let draw = state.now().after(state.parameters().draw_delay_ms);
+    // Whoever was drawn after a root was shown could repeat it.
+    if agreeing == 0 && audit.round < AUDIT_ROUNDS_MAX {
+        let draw = lease::next_block(state);
         return lease::check(state, &mut lease, CheckState::Waiting { draw });
     }
-    give_up(state, lease, &audit)
-}
-
-/// Ends an audit that nobody is drawn for any more.
-fn give_up(state: &mut State, lease: Lease, audit: &Audit) -> Result<(), Broken> {
-    let unavailable = audit.verdicts().any(|(_, verdict)| verdict == Verdict::Unavailable);
-    let check = if unavailable { CheckState::Unavailable } else { CheckState::Unattended };
-    end(state, lease, audit, check)
+    dispute::open(state, lease, Accuser::Nobody, audit.work_root)
 }
 
 /// Ends an audit without a dispute.
@@ -249,11 +257,12 @@ fn end(state: &mut State, lease: Lease, audit: &Audit, check: CheckState) -> Res
     let agreeing = audit.verdicts().filter(|(_, verdict)| *verdict == Verdict::Agree);
     let payees: Vec<Address> = agreeing.map(|(auditor, _)| auditor).collect();
     remember(state, &lease, check)?;
-    conclude(state, lease, check, &payees, audit.fee)
+    let premium = lease.settlement.premium;
+    conclude(state, lease, check, &payees, audit.fee, premium)
 }
 
 /// Ends the check of a lease's work: auditors are paid, and the tenant has its money back if that
-/// is what follows.
+/// is what follows, with what of `premium` was paid to nobody.
 ///
 /// All auditors together never get more than what the lease was to pay on average if it was
 /// drawn, and where the tenant has its money back no more than its own premium: whoever is tenant,
@@ -264,9 +273,9 @@ pub(crate) fn conclude(
     check: CheckState,
     payees: &[Address],
     fee: Amount,
+    premium: Amount,
 ) -> Result<(), Broken> {
     lease::check(state, &mut lease, check)?;
-    let premium = lease.settlement.premium;
     let mut left = match check {
         CheckState::Passed => full_fees(&lease, fee),
         CheckState::Unavailable | CheckState::Undecided => premium,

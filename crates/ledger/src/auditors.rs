@@ -2,10 +2,13 @@
 //!
 //! The seats of a class are numbered without gaps, so that a draw is one look-up: uniform over
 //! seats, and so in proportion to stake. A seat that goes is taken by the last one. Who does not
-//! do an audit loses its seats for an epoch, and so does who is found cheating; stake it loses
-//! only for cheating.
+//! do an audit loses its seats for an epoch, and so does who says that work could not be had
+//! which validators had, and who is found cheating; stake it loses only for cheating.
 
-use types::{Address, Asset, Auditor, ClassId, Event, List, Provider, limits::AUDITOR_SEATS_MAX};
+use types::{
+    Address, Asset, Auditor, ClassId, Duration, Event, List, Provider, Time,
+    limits::AUDITOR_SEATS_MAX,
+};
 
 use crate::{
     key::{Key, Row},
@@ -71,8 +74,15 @@ pub(crate) fn leave(
     keep(state, address, &auditor)
 }
 
-/// Takes an auditor's seats away for an epoch.
-fn bar(state: &mut State, address: Address, mut auditor: Auditor) -> Result<(), Broken> {
+/// Takes an auditor's seats away for an epoch; who is none has none.
+pub(crate) fn bar(state: &mut State, class: ClassId, address: Address) -> Result<(), Broken> {
+    match state.get(Key::Auditor(class, address))? {
+        Some(auditor) => bar_known(state, address, auditor),
+        None => Ok(()),
+    }
+}
+
+fn bar_known(state: &mut State, address: Address, mut auditor: Auditor) -> Result<(), Broken> {
     auditor.barred_until = state.now().after(state.parameters().epoch_ms);
     leave(state, address, auditor)
 }
@@ -80,20 +90,34 @@ fn bar(state: &mut State, address: Address, mut auditor: Auditor) -> Result<(), 
 /// Takes all seats of a cheat away, in every class.
 pub(crate) fn bar_cheat(state: &mut State, address: Address) -> Result<(), Broken> {
     for class in classes::CLASSES {
-        if let Some(auditor) = state.get(Key::Auditor(class.id(), address))? {
-            bar(state, address, auditor)?;
-        }
+        bar(state, class.id(), address)?;
     }
     Ok(())
 }
 
-/// Notes that an auditor has an audit to do.
+/// Notes that an auditor has an audit to do, which takes it so long; returns when it has done it,
+/// after those that it was drawn for before.
 pub(crate) fn begin_audit(
     state: &mut State,
     address: Address,
     mut auditor: Auditor,
-) -> Result<(), Broken> {
+    time: Duration,
+) -> Result<Time, Broken> {
     auditor.open = auditor.open.checked_add(1).ok_or(Broken)?;
+    auditor.free_at = auditor.free_at.max(state.now()).after(time);
+    keep(state, address, &auditor)?;
+    Ok(auditor.free_at)
+}
+
+/// Notes that an auditor does not do the work of an audit any more, for which it had so long.
+pub(crate) fn end_work(
+    state: &mut State,
+    class: ClassId,
+    address: Address,
+    time: Duration,
+) -> Result<(), Broken> {
+    let mut auditor: Auditor = state.need(Key::Auditor(class, address))?;
+    auditor.free_at = auditor.free_at.before(time).max(state.now());
     keep(state, address, &auditor)
 }
 
@@ -106,7 +130,7 @@ pub(crate) fn end_audit(
 ) -> Result<(), Broken> {
     let mut auditor: Auditor = state.need(Key::Auditor(class, address))?;
     auditor.open = auditor.open.checked_sub(1).ok_or(Broken)?;
-    if is_missed { bar(state, address, auditor) } else { keep(state, address, &auditor) }
+    if is_missed { bar_known(state, address, auditor) } else { keep(state, address, &auditor) }
 }
 
 /// Keeps an auditor as long as there is something to keep.

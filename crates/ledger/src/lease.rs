@@ -92,6 +92,11 @@ fn awaited(lease: &Lease) -> Option<Time> {
     }
 }
 
+/// Returns the time from which on the next block may be.
+pub(crate) fn next_block(state: &State) -> Time {
+    state.now().after(Duration::from_ms(1))
+}
+
 fn schedule(state: &mut State, lease: &Lease) {
     if let Some(time) = awaited(lease) {
         state.schedule(time, Due::Lease(lease.id));
@@ -117,7 +122,11 @@ pub(crate) fn check(state: &mut State, lease: &mut Lease, to: CheckState) -> Res
     unschedule(state, lease);
     lease.check = to;
     if to.awaited().is_none() {
-        lease.release = lease.release.map(|release| release.max(state.now()));
+        // Its tenant may say that it is wrong, whatever auditors said.
+        let window = state.parameters().release_window_ms;
+        let is_drawn = state.has(Key::Audit(lease.id)) || state.has(Key::Dispute(lease.id));
+        let earliest = if is_drawn { state.now().after(window) } else { state.now() };
+        lease.release = lease.release.map(|release| release.max(earliest));
         let &mut Lease { id, tenant, provider, .. } = lease;
         state.emit(Event::Checked { lease: id, tenant, provider, check: to });
     }
@@ -192,7 +201,7 @@ pub(crate) fn close(
     lease.state = LeaseState::Closed { at: now, reason };
     let parameters = state.parameters();
     if lease.receipts > 0 && lease.audit.auditors > 0 {
-        lease.check = CheckState::Waiting { draw: now.after(parameters.draw_delay_ms) };
+        lease.check = CheckState::Waiting { draw: next_block(state) };
     }
     if !lease.settlement.gross.is_zero() {
         lease.release = Some(now.after(parameters.release_window_ms));

@@ -32,7 +32,7 @@ pub(crate) fn slash(state: &mut State, lease: LeaseId, address: Address) -> Resu
     if !amount.is_zero() {
         state.emit(Event::Slashed { lease, provider: address, amount, burned });
     }
-    vote::weaken(state, address, staked)?;
+    vote::weaken(state, address)?;
     auditors::bar_cheat(state, address)?;
     suspend(state, address)
 }

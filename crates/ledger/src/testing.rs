@@ -274,13 +274,7 @@ impl Fixture {
 
     /// Returns the terms of an auditor that does what the fixture's orders ask.
     pub(crate) fn auditor(&self) -> AuditorTerms {
-        AuditorTerms {
-            class: class(),
-            terms: Blob::new(sample().terms).unwrap(),
-            rate: Rate::new(1_000_000).unwrap(),
-            minimum: usd(1_000),
-            slots: 2,
-        }
+        AuditorTerms { class: class(), terms: Blob::new(sample().terms).unwrap() }
     }
 
     /// Opens a lease whose audit is certain and has so many auditors, and hands in a receipt for
@@ -291,13 +285,24 @@ impl Fixture {
     }
 
     pub(crate) fn handed_in_for(&mut self, audit: AuditTerms, work: &str) -> LeaseId {
+        self.billed(audit, work, |_| {})
+    }
+
+    /// Hands in a receipt for the work of this name, of which `bill` changes what it says.
+    pub(crate) fn billed(
+        &mut self,
+        audit: AuditTerms,
+        work: &str,
+        bill: impl FnOnce(&mut SignedReceipt),
+    ) -> LeaseId {
         let offer = self.post(self.offer());
         let offers = List::new(vec![offer]).unwrap();
         let budget = usd(100_000);
         let lease = LeaseId::from(self.place(OrderTerms { offers, audit, budget, ..self.order() }));
         self.ok("node", Action::Start { lease });
         let mut signed = self.receipt(lease);
-        signed.receipt.work_root = found(work).work_root().unwrap();
+        signed.receipt.trace = trace(work);
+        bill(&mut signed);
         self.ok("node", Action::SubmitReceipt(Box::new(signed)));
         lease
     }
@@ -351,7 +356,7 @@ impl Fixture {
             from: self.now(),
             to: self.now(),
             usage: Blob::new(sample().usage).unwrap(),
-            work_root: Hash::ZERO,
+            trace: Hash::ZERO,
         };
         let signature = Signature::from_bytes([0; 64]);
         SignedReceipt { receipt, node_key: key("node"), signature, countersignature: None }
@@ -360,9 +365,18 @@ impl Fixture {
 
 /// Returns what doing the work of this name gives.
 pub(crate) fn found(work: &str) -> Finding {
-    let result_root = Hash::of("test result", &[work.as_bytes()]);
-    let trace_root = Hash::of("test trace", &[work.as_bytes()]);
-    Finding::Work { result_root, trace_root }
+    let class = classes::find(class()).unwrap();
+    let result_root = class.result_root(&sample().usage).unwrap();
+    Finding::Work { result_root, trace_root: trace_root(work) }
+}
+
+fn trace_root(work: &str) -> Hash {
+    Hash::of("test trace", &[work.as_bytes()])
+}
+
+/// Returns what a receipt for the work of this name says of how it came about.
+pub(crate) fn trace(work: &str) -> Hash {
+    types::Receipt::commit(&trace_root(work))
 }
 
 /// Returns the ruling of one whom the work of this name gives.

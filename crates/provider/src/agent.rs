@@ -17,7 +17,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 use types::{
-    Action, Address, Amount, AuditorTerms, Blob, Encode, Hash, NodeKeyConsent, Parameters, Rate,
+    Action, Address, Amount, AuditorTerms, Blob, Encode, Hash, NodeKeyConsent, Parameters,
     SecretKey,
 };
 
@@ -47,9 +47,6 @@ const RECORD_AGE_MAX: types::Duration = types::Duration::from_seconds(90 * 24 * 
 const KEEP_INTERVAL: types::Duration = types::Duration::from_seconds(600);
 /// The least time that a lease must have left to be taken.
 const TIME_LEFT_MIN: types::Duration = types::Duration::from_seconds(1);
-
-/// Audits that are open at a time: one is done, one waits.
-const AUDITS_OPEN_MAX: u32 = 2;
 
 /// The keys of a provider.
 #[derive(Debug)]
@@ -336,8 +333,7 @@ fn wanted(
 
 fn auditor_terms(wanted: &Wanted) -> AuditorTerms {
     let terms = Blob::new(wanted.terms.to_bytes()).expect("a job's terms are under 32 bytes");
-    let (rate, minimum) = (Rate::default(), Amount::ZERO);
-    AuditorTerms { class: classes::job::ID, terms, rate, minimum, slots: AUDITS_OPEN_MAX }
+    AuditorTerms { class: classes::job::ID, terms }
 }
 
 fn policy(

@@ -48,9 +48,9 @@ use crate::{
 
 /// Hints that wait to be read.
 const HINTS_WAITING_MAX: usize = 64;
-/// Audits that are under way here, and findings that none is begun beside: many more than an
-/// auditor takes on, so that a node that makes some up fills neither memory nor disk.
-const AUDITS_MAX: usize = 16;
+/// Audits that are under way here, and findings that none is begun beside: more than an auditor is
+/// drawn for, so that a node that makes some up fills neither memory nor disk.
+const AUDITS_MAX: usize = 32;
 /// How long an auditor that stops waits for its seats to be gone.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an auditor waits that was refused its seats.
@@ -129,7 +129,7 @@ pub(crate) struct Auditing<M, R> {
     journal: Journal<Found>,
     /// The account that audits.
     address: Address,
-    /// What it does, and for how much.
+    /// What it does.
     terms: AuditorTerms,
     /// One audit at a time is done, so that leases have the rest of the machine.
     turn: Mutex<()>,
@@ -204,7 +204,9 @@ impl<M: Market, R: Runner> Auditing<M, R> {
     }
 
     /// Does about each audit what is to be done, and asks for those that are not listed.
-    async fn follow(self: &Arc<Self>, views: Vec<LeaseView>, tasks: &mut LeaseTasks) {
+    async fn follow(self: &Arc<Self>, mut views: Vec<LeaseView>, tasks: &mut LeaseTasks) {
+        // The ledger gives time for one after the other, in the order of their windows.
+        views.sort_by_key(|view| view.lease.check.awaited());
         let known = self.found.lock().await.clone();
         let listed: BTreeSet<LeaseId> = views.iter().map(|view| view.lease.id).collect();
         for view in views {

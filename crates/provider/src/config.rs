@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use classes::job::{MEMORY_PAGES_MAX, OUTPUT_BYTES_MAX};
+use classes::job::{MEMORY_PAGES_MAX, OUTPUT_BYTES_MAX, RATE_MIN};
 use executors::job::{STREAM_BYTES_MAX, largest_result, streams_bytes};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -140,6 +140,7 @@ impl Config {
             ("job_input_mib", "at least 1", self.job_input_mib >= 1),
             ("offer_seconds", "at least 30", self.offer_seconds >= 30),
             ("list_ms", "at least 50", self.list_ms >= 50),
+            ("price", "at least 200, what the power costs", self.price >= RATE_MIN),
         ];
         match checks.into_iter().find(|(_, _, holds)| !holds) {
             Some((field, range, _)) => Err(ConfigError { field, range }),
@@ -249,6 +250,8 @@ mod tests {
         check(|config| config.job_memory_mib = Some(4096), Err("job_memory_mib"));
         check(|config| config.job_output_mib = 1024, Ok(()));
         check(|config| config.job_output_mib = 1025, Err("job_output_mib"));
+        check(|config| config.price = RATE_MIN, Ok(()));
+        check(|config| config.price = Rate::ZERO, Err("price"));
         check(|config| config.list_ms = 49, Err("list_ms"));
     }
 

@@ -177,7 +177,7 @@ mod tests {
             from: Time::from_ms(1),
             to: Time::from_ms(2),
             usage: types::Blob::new(vec![number]).unwrap(),
-            work_root: Hash::ZERO,
+            trace: Hash::ZERO,
         };
         let key = SecretKey::from_bytes([9; 32]);
         let receipt = Box::new(SignedReceipt::sign(receipt, &Hash::ZERO, &key));

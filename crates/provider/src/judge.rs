@@ -32,6 +32,8 @@ use crate::{
 
 /// Hints that wait to be read.
 const HINTS_WAITING_MAX: usize = 64;
+/// How long work waits that failed: inputs may come yet, and memory may be free again.
+const RETRY: Duration = Duration::from_secs(30);
 /// How often disputes are looked for, besides when one is opened.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Disputes that are seen to at a time: one is worked on, the others wait or are ruled on.
@@ -151,16 +153,22 @@ impl<M: Market, R: Runner> Judging<M, R> {
     async fn judge(&self, view: LeaseView) -> Progress {
         let lease = view.lease.id;
         let Some(until) = self.recheck.until(&view) else { return Progress::Rests };
-        let ruling = timeout_at(until, async {
-            let _turn = self.turn.lock().await;
-            // It may have been decided while this waited.
-            let view = self.recheck.market.lease(lease).await.unwrap_or(view);
-            if self.is_awaited(&view) { Some(self.rule(&view, until).await) } else { None }
-        });
-        let ruling = match ruling.await {
-            Ok(None) => return Progress::Rests,
-            Ok(Some(ruling)) => ruling,
-            Err(_) => Err(Lack::Late),
+        let ruling = loop {
+            let ruling = timeout_at(until, async {
+                let _turn = self.turn.lock().await;
+                // It may have been decided while this waited.
+                let view = self.recheck.market.lease(lease).await.unwrap_or_else(|_| view.clone());
+                if self.is_awaited(&view) { Some(self.rule(&view, until).await) } else { None }
+            });
+            match ruling.await {
+                Ok(None) => return Progress::Rests,
+                Ok(Some(Err(lack))) if lack.may_pass() && Instant::now() + RETRY < until => {
+                    tracing::debug!(%lease, "the disputed work waits: {lack}");
+                    tokio::time::sleep(RETRY).await;
+                }
+                Ok(Some(ruling)) => break ruling,
+                Err(_) => break Err(Lack::Late),
+            }
         };
         let ruling = ruling.unwrap_or_else(|lack| {
             tracing::warn!(%lease, "the disputed work could not be done: {lack}");

@@ -15,7 +15,7 @@ use executors::{
 };
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
-use types::{Finding, Hash, Receipt};
+use types::{Finding, Hash, Lease, LeaseId, Receipt};
 
 use crate::{
     inputs::{Contents, Gather, GatherError},
@@ -46,6 +46,14 @@ pub(crate) enum Lack {
 }
 
 impl Lack {
+    /// Returns whether it may be otherwise later.
+    pub(crate) const fn may_pass(&self) -> bool {
+        match self {
+            Self::Specification | Self::Late => false,
+            Self::Inputs(_) | Self::Run(_) => !self.is_of_time(),
+        }
+    }
+
     /// Returns whether more time might have helped.
     pub(crate) const fn is_of_time(&self) -> bool {
         matches!(self, Self::Late | Self::Run(JobError::TimedOut))
@@ -60,9 +68,9 @@ pub(crate) struct Roots {
 }
 
 impl Roots {
-    /// Returns what a right receipt commits to.
+    /// Returns the work root of a right receipt.
     pub(crate) fn work_root(&self) -> Hash {
-        Receipt::commit(&self.result_root, &self.trace_root)
+        Receipt::work_root(&self.result_root, &Receipt::commit(&self.trace_root))
     }
 
     /// Returns it as what an auditor found.
@@ -84,6 +92,7 @@ pub(crate) struct Recheck<M, R> {
 /// The work of one lease, ready to be done.
 #[derive(Debug)]
 pub(crate) struct Work {
+    lease: LeaseId,
     spec: Spec,
     contents: Arc<Contents>,
     created: types::Time,
@@ -115,7 +124,8 @@ impl<M: Market, R: Runner> Recheck<M, R> {
             gather.read(&pins).await
         });
         let contents = Arc::new(gathered.await.map_err(|_| Lack::Late)??);
-        Ok(Work { spec, contents, created: view.lease.created })
+        let Lease { id, created, .. } = view.lease;
+        Ok(Work { lease: id, spec, contents, created })
     }
 
     /// Does the work on an engine.
@@ -127,14 +137,15 @@ impl<M: Market, R: Runner> Recheck<M, R> {
     ) -> Result<Roots, Lack> {
         let began = Instant::now();
         let wall = until.saturating_duration_since(began);
-        let Work { spec, contents, created } = work;
+        let Work { lease, spec, contents, created } = work;
         let (spec, contents) = (spec.clone(), Arc::clone(contents));
         let request = Request { spec, created: *created, wall, engine, contents };
         let finished = timeout_at(until, self.runner.run(request)).await;
         let finished = finished.map_err(|_| Lack::Late)??;
         tracing::debug!(?engine, took = ?began.elapsed(), "did work once more");
         let result_root = finished.usage.result_root();
-        Ok(Roots { result_root, trace_root: finished.trace_root })
+        let trace_root = Receipt::seal(lease, &finished.trace_root);
+        Ok(Roots { result_root, trace_root })
     }
 }
 

@@ -298,7 +298,7 @@ mod tests {
             from: time,
             to: time,
             usage: types::Blob::default(),
-            work_root: types::Hash::ZERO,
+            trace: types::Hash::ZERO,
         };
         let key = SecretKey::from_bytes([1; 32]);
         let receipt = Box::new(SignedReceipt::sign(receipt, &types::Hash::ZERO, &key));

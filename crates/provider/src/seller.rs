@@ -423,7 +423,7 @@ impl<M: Market, R: Runner> Seller<M, R> {
             from: started.since,
             to: started.now(),
             usage,
-            work_root: finished.work_root(),
+            trace: finished.trace(&lease.id),
         };
         let receipt = Box::new(SignedReceipt::sign(receipt, &self.genesis, &self.key));
         let contents = List::new(finished.contents.keys().copied().collect())

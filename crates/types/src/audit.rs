@@ -11,39 +11,36 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Address, Amount, Blob, ClassId, Encode, Hash, LeaseId, List, Rate, Receipt, Time,
+    Address, Amount, Blob, ClassId, Encode, Hash, LeaseId, List, Receipt, Time,
     limits::{AUDITOR_SEATS_MAX, AUDITORS_OF_LEASE_MAX, OFFER_TERMS_BYTES_MAX},
 };
 
-/// What an auditor does, and for how much.
+/// What an auditor does. An audit pays what the work cost: who could ask for more could choose
+/// whose work it checks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditorTerms {
     /// The class of service whose work it checks.
     pub class: ClassId,
     /// What its machine can do, encoded as the class's terms of an offer.
     pub terms: Blob<OFFER_TERMS_BYTES_MAX>,
-    /// The least price of units for which it is drawn.
-    pub rate: Rate,
-    /// The least that an audit pays for which it is drawn.
-    pub minimum: Amount,
-    /// How many audits it does at a time, 1 to 4096.
-    pub slots: u32,
 }
-codec!(struct AuditorTerms { class, terms, rate, minimum, slots });
+codec!(struct AuditorTerms { class, terms });
 
 /// A provider that checks the work of others, as the ledger keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Auditor {
-    /// What it does, and for how much.
+    /// What it does.
     pub terms: AuditorTerms,
     /// Its seats among those who are drawn; none while it is not drawn.
     pub seats: List<u32, AUDITOR_SEATS_MAX>,
     /// Audits that it has to do now.
     pub open: u32,
+    /// When it has done them at the latest, one after the other.
+    pub free_at: Time,
     /// It cannot have seats before this time, since it did not do an audit.
     pub barred_until: Time,
 }
-codec!(struct Auditor { terms, seats, open, barred_until });
+codec!(struct Auditor { terms, seats, open, free_at, barred_until });
 
 /// How far the check of a lease's work has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -75,9 +72,9 @@ pub enum CheckState {
     Spared,
     /// It is right, say auditors, or those who judged a dispute.
     Passed,
-    /// Auditors were wanted and none did it.
+    /// Auditors were wanted, and nobody did it.
     Unattended,
-    /// Auditors could not have the inputs: the tenant has its money back.
+    /// Neither auditors nor validators could have the inputs: the tenant has its money back.
     Unavailable,
     /// A dispute ended without a decision: the tenant has its money back.
     Undecided,
@@ -149,7 +146,7 @@ pub enum Finding {
     Work {
         /// The root over the result.
         result_root: Hash,
-        /// The root over what only doing the work yields.
+        /// The root over what only doing the work yields, sealed to the lease: [`Receipt::seal`].
         trace_root: Hash,
     },
     /// The inputs could not be had, or this machine could not do it.
@@ -158,12 +155,12 @@ pub enum Finding {
 codec!(enum Finding { 0 = Work { result_root, trace_root }, 1 = Unavailable });
 
 impl Finding {
-    /// Returns the root that a receipt would commit to, if the work was done.
+    /// Returns the work root of a right receipt, if the work was done.
     #[must_use]
     pub fn work_root(&self) -> Option<Hash> {
         match self {
             Self::Work { result_root, trace_root } => {
-                Some(Receipt::commit(result_root, trace_root))
+                Some(Receipt::work_root(result_root, &Receipt::commit(trace_root)))
             }
             Self::Unavailable => None,
         }
@@ -247,7 +244,7 @@ codec!(struct Assignment { auditor, round, commitment, finding });
 pub struct Audit {
     /// The lease.
     pub lease: LeaseId,
-    /// What the receipt commits to.
+    /// The receipt's work root.
     pub work_root: Hash,
     /// What each auditor gets for it, in micro-USD.
     pub fee: Amount,
@@ -318,7 +315,7 @@ mod tests {
     #[test]
     fn a_verdict_follows_from_both_roots() {
         let (result_root, trace_root) = (Hash::from_bytes([1; 32]), Hash::from_bytes([2; 32]));
-        let work_root = Receipt::commit(&result_root, &trace_root);
+        let work_root = Receipt::work_root(&result_root, &Receipt::commit(&trace_root));
         let check = |finding: Finding, verdict| assert_eq!(finding.verdict(&work_root), verdict);
         check(Finding::Work { result_root, trace_root }, Verdict::Agree);
         check(Finding::Work { result_root, trace_root: Hash::ZERO }, Verdict::Mismatch);

@@ -21,7 +21,7 @@ pub struct Dispute {
     pub opened: Time,
     /// Who says that the receipt is wrong.
     pub accuser: Accuser,
-    /// What the receipt commits to.
+    /// The receipt's work root.
     pub work_root: Hash,
     /// How it is decided, and how far that has come.
     pub game: Game,
@@ -44,8 +44,10 @@ pub enum Accuser {
         /// What it loses if the receipt is right, in micro-USD.
         bond: Amount,
     },
+    /// Nobody: the auditors that were drawn could not decide it.
+    Nobody,
 }
-codec!(enum Accuser { 0 = Auditor { address }, 1 = Tenant { bond } });
+codec!(enum Accuser { 0 = Auditor { address }, 1 = Tenant { bond }, 2 = Nobody });
 
 /// How a dispute ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -122,7 +124,7 @@ codec!(struct Ruled { validator, ruling });
 pub enum Ruling {
     /// This root.
     Root {
-        /// What a right receipt commits to.
+        /// The work root of a right receipt.
         root: Hash,
     },
     /// Its two engines do not give the same.
@@ -165,8 +167,6 @@ codec!(struct Bisection { first, steps, before, after, turn });
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "is", rename_all = "lowercase")]
 pub enum Turn {
-    /// The provider opens what its receipt commits to.
-    Open,
     /// The provider says the roots between the equal parts of the stretch.
     Divide,
     /// The accuser says in which part it disagrees.
@@ -177,7 +177,7 @@ pub enum Turn {
     /// The provider shows what the one step that is left reads.
     Show,
 }
-codec!(enum Turn { 0 = Open, 1 = Divide, 2 = Pick { roots }, 3 = Show });
+codec!(enum Turn { 0 = Divide, 1 = Pick { roots }, 2 = Show });
 
 /// A move in a dispute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -187,13 +187,6 @@ pub enum Argument {
     Rule {
         /// What it gave.
         ruling: Ruling,
-    },
-    /// What the receipt commits to; for the provider.
-    Open {
-        /// The root over the result.
-        result_root: Hash,
-        /// The root of the computation's end.
-        trace_root: Hash,
     },
     /// The roots between the equal parts of the stretch; for the provider.
     Divide {
@@ -213,10 +206,9 @@ pub enum Argument {
 }
 codec!(enum Argument {
     0 = Rule { ruling },
-    1 = Open { result_root, trace_root },
-    2 = Divide { roots },
-    3 = Pick { part },
-    4 = Show { witness },
+    1 = Divide { roots },
+    2 = Pick { part },
+    3 = Show { witness },
 });
 
 #[cfg(test)]

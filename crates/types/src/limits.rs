@@ -1,5 +1,7 @@
 //! Bounds of everything that comes from outside, with their units in their names.
 
+use crate::Duration;
+
 /// Bytes of one encoded transaction.
 pub const TRANSACTION_BYTES_MAX: usize = 32 * 1024;
 /// Transactions in one block.
@@ -38,6 +40,8 @@ pub const AUDITORS_MAX: u8 = 7;
 pub const AUDIT_ROUNDS_MAX: u8 = 3;
 /// Auditors of one lease in all rounds together.
 pub const AUDITORS_OF_LEASE_MAX: usize = AUDITORS_MAX as usize * AUDIT_ROUNDS_MAX as usize;
+/// How long before an auditor is free it is still drawn.
+pub const AUDITOR_QUEUE_MAX: Duration = Duration::from_seconds(24 * 3600);
 /// Seats that one auditor may have among those who are drawn.
 pub const AUDITOR_SEATS_MAX: usize = 64;
 /// Seats that are looked at for each auditor that is drawn.

@@ -32,7 +32,8 @@ pub struct Parameters {
     pub start_window_ms: Duration,
     /// How long a higher receipt still counts after a lease is closed.
     pub grace_window_ms: Duration,
-    /// How long a provider's part waits for audits and disputes before it is released.
+    /// How long what work costs waits for a dispute before it is released, since the end of the
+    /// lease or of its check.
     pub release_window_ms: Duration,
     /// The least notice of a provider that takes its hardware back.
     pub reclaim_notice_ms: Duration,
@@ -52,9 +53,6 @@ pub struct Parameters {
     pub offers_max: u32,
     /// How long a decided change waits before it takes effect.
     pub change_delay_ms: Duration,
-    /// How long after a receipt the beacon comes that decides about its audit, so that who handed
-    /// it in cannot know it.
-    pub draw_delay_ms: Duration,
     /// How long auditors have to commit, besides twice the time that the work takes them.
     pub commit_window_ms: Duration,
     /// How long auditors have to reveal.
@@ -78,7 +76,7 @@ codec!(struct Parameters {
     burn_share, treasury_share, receipt_minimum, storage_stake, stake_minimum, unbonding_ms,
     start_window_ms, grace_window_ms, release_window_ms, reclaim_notice_ms, epoch_ms,
     closed_lease_epochs, no_starts_max, transaction_lifetime_ms, market_horizon_ms,
-    open_orders_max, offers_max, change_delay_ms, draw_delay_ms, commit_window_ms,
+    open_orders_max, offers_max, change_delay_ms, commit_window_ms,
     reveal_window_ms, dispute_window_ms, dispute_bond, slash_share, slash_burn_share, gain_max,
     collusion_max, stake_price
 });
@@ -95,9 +93,9 @@ pub enum ParametersError {
     /// Who accuses itself would have its stake back at once.
     #[error("slash_burn_share must be at least 2,500")]
     SlashBurn,
-    /// Work would be paid before it is known whether it is audited.
-    #[error("release_window_ms must exceed draw_delay_ms")]
-    Draw,
+    /// Nobody would be left to find a cheat.
+    #[error("collusion_max must be less than 10,000")]
+    Collusion,
     /// An epoch is shorter than a second.
     #[error("epoch_ms must be at least 1,000")]
     Epoch,
@@ -135,7 +133,6 @@ impl Parameters {
             open_orders_max: 256,
             offers_max: 64,
             change_delay_ms: hours(7 * 24),
-            draw_delay_ms: Duration::from_seconds(10),
             commit_window_ms: Duration::from_seconds(600),
             reveal_window_ms: Duration::from_seconds(600),
             dispute_window_ms: hours(6),
@@ -160,7 +157,6 @@ impl Parameters {
             unbonding_ms: Duration::from_seconds(600),
             change_delay_ms: Duration::from_seconds(60),
             open_orders_max: 4_096,
-            draw_delay_ms: Duration::from_ms(1),
             commit_window_ms: Duration::from_seconds(20),
             reveal_window_ms: Duration::from_seconds(10),
             dispute_window_ms: Duration::from_seconds(60),
@@ -185,8 +181,8 @@ impl Parameters {
         if self.slash_burn_share < SLASH_BURN_MIN {
             return Err(ParametersError::SlashBurn);
         }
-        if self.release_window_ms <= self.draw_delay_ms {
-            return Err(ParametersError::Draw);
+        if self.collusion_max.get() == BasisPoints::WHOLE {
+            return Err(ParametersError::Collusion);
         }
         if self.epoch_ms.as_ms() < 1_000 {
             return Err(ParametersError::Epoch);
@@ -203,6 +199,9 @@ impl Parameters {
             ("commit_window_ms", self.commit_window_ms.as_ms()),
             ("reveal_window_ms", self.reveal_window_ms.as_ms()),
             ("dispute_window_ms", self.dispute_window_ms.as_ms()),
+            ("slash_share", u64::from(self.slash_share.get())),
+            ("gain_max", u64::from(self.gain_max.get())),
+            ("stake_price", self.stake_price.get()),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(ParametersError::Zero(name));
@@ -216,7 +215,7 @@ impl Parameters {
     /// Returns how long stake can still be lost after a lease was matched, but for the time that
     /// its work takes: all its windows, with every round of audits and a dispute.
     fn exposed_ms(&self) -> Duration {
-        let round = [self.draw_delay_ms, self.commit_window_ms, self.reveal_window_ms];
+        let round = [self.commit_window_ms, self.reveal_window_ms];
         let rounds = (0..crate::limits::AUDIT_ROUNDS_MAX).flat_map(|_| round);
         let windows = [
             self.start_window_ms,
@@ -233,24 +232,28 @@ impl Parameters {
     #[must_use]
     pub fn detection(&self, audit: &AuditTerms) -> BasisPoints {
         let whole = u64::from(BasisPoints::WHOLE);
-        let collusion = u64::from(self.collusion_max.get());
-        // ρ^k, rounded up in each step.
-        let all_collude = (0..audit.auditors)
-            .fold(whole, |power, _| power.saturating_mul(collusion).div_ceil(whole));
-        let honest = whole.saturating_sub(all_collude);
+        let honest = whole.saturating_sub(self.all_collude(audit.auditors));
         let probability = u64::from(audit.probability.get());
         let found = probability.saturating_mul(honest).checked_div(whole).unwrap_or(0);
         let found = u16::try_from(found).unwrap_or(BasisPoints::WHOLE);
         BasisPoints::new(found).unwrap_or(BasisPoints::ZERO)
     }
 
+    /// Returns ρ^k in basis points, rounded up in each step.
+    fn all_collude(&self, auditors: u8) -> u64 {
+        let whole = u64::from(BasisPoints::WHOLE);
+        let collusion = u64::from(self.collusion_max.get());
+        (0..auditors).fold(whole, |power, _| power.saturating_mul(collusion).div_ceil(whole))
+    }
+
     /// Returns what of a provider's stake a lease at `price` takes up, so that cheating does not
-    /// pay: `price·(g − d)/d`, rounded up. Where nobody may audit, nothing: its tenant wants it
-    /// unverified.
+    /// pay: `price·(g·(1 + p·k·ρ^k) − d·n)/d`, rounded up, with n the part of a price that is the
+    /// provider's. Where nobody may audit, nothing: its tenant wants it unverified.
     ///
-    /// Cheating on leases of prices `Rᵢ` gains at most `g·ΣRᵢ` and loses, when it is found on one
-    /// of them, the slashed stake `S` and all prices that are not released. It does not pay iff
-    /// `g·ΣRᵢ ≤ d·(S + ΣRᵢ)`, which holds when the exposures sum to at most `S`.
+    /// Cheating on leases of prices `Rᵢ` gains at most `g·ΣRᵢ`, and `p·k·ρ^k` times as much where
+    /// all who are drawn are friends and save the work too. It loses, when it is found on one of
+    /// them, the slashed stake `S` and what it is not paid of all. It does not pay iff
+    /// `g·(1 + p·k·ρ^k)·ΣRᵢ ≤ d·(S + n·ΣRᵢ)`, which holds when the exposures sum to at most `S`.
     ///
     /// # Errors
     /// [`OutOfRange`] when no stake would do.
@@ -259,20 +262,35 @@ impl Parameters {
             return Ok(Amount::ZERO);
         }
         let found = u128::from(self.detection(audit).get());
-        let short = u128::from(self.gain_max.get()).saturating_sub(found);
         if found == 0 {
             return Err(OutOfRange);
         }
-        let exposure = u128::from(price.get()).saturating_mul(short).div_ceil(found);
+        // All in parts of 10,000 × 10,000.
+        let whole = u128::from(BasisPoints::WHOLE);
+        let friends = u128::from(audit.probability.get())
+            .saturating_mul(u128::from(audit.auditors))
+            .saturating_mul(u128::from(self.all_collude(audit.auditors)))
+            .div_ceil(whole);
+        let gain = u128::from(self.gain_max.get()).saturating_mul(whole.saturating_add(friends));
+        let fees =
+            u128::from(self.burn_share.get()).saturating_add(u128::from(self.treasury_share.get()));
+        let loss = found.saturating_mul(whole.saturating_sub(fees));
+        let short = gain.saturating_sub(loss);
+        let exposure =
+            u128::from(price.get()).saturating_mul(short).div_ceil(found.saturating_mul(whole));
         Amount::new(u64::try_from(exposure).map_err(|_| OutOfRange)?)
     }
 
-    /// Returns the exposure that a stake covers, in micro-USD: what a cheat would lose of it.
+    /// Returns the exposure that a stake covers, in micro-USD: what a cheat would lose of it for
+    /// good. Of what is slashed and not burned, who accuses has a part, and up to ρ of those who
+    /// do may be its friends.
     #[must_use]
     pub fn cover(&self, stake: Amount) -> Amount {
         let worth = crate::Units::new(stake.get()).and_then(|units| self.stake_price.cost(units));
         // A stake beyond counting covers all that can be counted.
-        self.slash_share.floor_of(worth.unwrap_or(Amount::MAX))
+        let slashed = self.slash_share.floor_of(worth.unwrap_or(Amount::MAX));
+        let rest = slashed.saturating_minus(self.slash_burn_share.ceil_of(slashed));
+        slashed.saturating_minus(self.collusion_max.ceil_of(rest))
     }
 }
 
@@ -321,14 +339,15 @@ mod tests {
             assert_eq!(found, exposure);
         };
         // Half the auditors may collude: one finds half of what is drawn, two three quarters.
-        check(500, 1, 250, Some(39_000));
-        check(1_000, 2, 750, Some(12_334));
-        check(10_000, 7, 9_921, Some(8));
+        check(500, 1, 250, Some(40_080));
+        check(1_000, 2, 750, Some(13_080));
+        check(10_000, 7, 9_921, Some(144));
         check(1, 1, 0, None);
         check(0, 0, 0, Some(0));
-        // 100 WILD at 1 USD, half of which can be lost.
-        assert_eq!(parameters.cover(parameters.stake_minimum).get(), 50_000_000);
-        assert_eq!(parameters.cover(Amount::MAX).get(), Amount::MAX.get() / 2);
+        // 100 WILD at 1 USD: half of it can be lost, of which half is burned, and half of the rest
+        // may come back.
+        assert_eq!(parameters.cover(parameters.stake_minimum).get(), 37_500_000);
+        assert!(parameters.cover(Amount::MAX).get() > Amount::MAX.get() / 8 * 3);
     }
 
     #[test]

@@ -21,16 +21,30 @@ pub struct Receipt {
     pub to: Time,
     /// The meter reading since the start of the lease, encoded as its class says.
     pub usage: Blob<USAGE_BYTES_MAX>,
-    /// Commits to the result and to how it came about: [`Receipt::commit`].
-    pub work_root: Hash,
+    /// Commits to how that came about, without showing it: [`Receipt::commit`].
+    pub trace: Hash,
 }
-codec!(struct Receipt { lease, sequence, from, to, usage, work_root });
+codec!(struct Receipt { lease, sequence, from, to, usage, trace });
 
 impl Receipt {
-    /// Returns the root that commits to a result and to how it came about.
+    /// Seals what only doing the work yields to one lease, so that what is shown of one lease's
+    /// work says nothing of another's, though it be the same work.
     #[must_use]
-    pub fn commit(result_root: &Hash, trace_root: &Hash) -> Hash {
-        Hash::of("idlewild work", &[result_root.as_bytes(), trace_root.as_bytes()])
+    pub fn seal(lease: &LeaseId, trace_root: &Hash) -> Hash {
+        Hash::of("idlewild trace", &[lease.as_bytes(), trace_root.as_bytes()])
+    }
+
+    /// Returns what a receipt says of a trace root that is sealed to its lease.
+    #[must_use]
+    pub fn commit(sealed: &Hash) -> Hash {
+        Hash::of("idlewild trace commitment", &[sealed.as_bytes()])
+    }
+
+    /// Returns the root over what the meter reading names as the result, and over how it came
+    /// about: what is checked is all that is paid for.
+    #[must_use]
+    pub fn work_root(result_root: &Hash, trace: &Hash) -> Hash {
+        Hash::of("idlewild work", &[result_root.as_bytes(), trace.as_bytes()])
     }
 }
 

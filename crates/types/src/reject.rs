@@ -58,7 +58,7 @@ rejections! {
     15 UnbondingsFull "provider/unbondings-full" "too many unbondings wait already";
     16 ClassUnknown "class/unknown" "no such class of service";
     17 OfferMalformed "offer/malformed" "the class does not understand the offer's terms, a claim is not declared, or the capacity is beyond counting";
-    18 OfferMinimum "offer/minimum" "the offer's minimum is below the network's";
+    18 OfferMinimum "offer/minimum" "the offer's minimum is below the network's, or its rate below the class's";
     19 OfferSlots "offer/slots" "the offer has no slots, or more than 4096";
     20 OfferExpiry "offer/expiry" "the offer's expiry has passed or is too far ahead";
     21 OffersFull "offer/full" "the provider has as many offers as the network allows";
@@ -87,7 +87,7 @@ rejections! {
     44 VotesFull "vote/full" "too many changes are being voted on";
     45 AmountRange "amount/range" "an amount would leave its range";
     46 Invariant "ledger/invariant" "the ledger found itself inconsistent and did nothing; please report this";
-    47 AuditorMalformed "auditor/malformed" "the class does not understand the auditor's terms, or it has no slots, or more than 4096";
+    47 AuditorMalformed "auditor/malformed" "the class does not understand the auditor's terms, or its machine is too slow to audit";
     48 AuditorBarred "auditor/barred" "the provider missed an audit or was found cheating, and cannot be drawn for a while";
     49 AuditorUnknown "auditor/unknown" "the provider is no auditor of this class";
     50 AuditState "audit/state" "the lease's audit does not wait for this now";

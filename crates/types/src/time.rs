@@ -72,6 +72,12 @@ impl Time {
         Self(self.0.saturating_add(duration.0))
     }
 
+    /// Returns the time this long before, the epoch at the earliest.
+    #[must_use]
+    pub const fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(duration.0))
+    }
+
     /// Returns how long after `earlier` this is; zero when it is not after it.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {

@@ -9,7 +9,7 @@ use blake3::Hasher;
 use classes::job::Usage;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::AbortHandle;
-use types::{ContentHash, Decode, Hash, Manifest, Receipt};
+use types::{ContentHash, Decode, Hash, LeaseId, Manifest, Receipt};
 
 use super::parent::{JobError, Request};
 use super::protocol::CHUNK_BYTES_MAX;
@@ -33,10 +33,16 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Returns what a receipt commits to.
+    /// Names result and trace, for comparing.
     #[must_use]
-    pub fn work_root(&self) -> Hash {
-        Receipt::commit(&self.usage.result_root(), &self.trace_root)
+    pub fn digest(&self) -> Hash {
+        Receipt::work_root(&self.usage.result_root(), &self.trace_root)
+    }
+
+    /// Returns what the receipt of a lease says of how it came about.
+    #[must_use]
+    pub fn trace(&self, lease: &LeaseId) -> Hash {
+        Receipt::commit(&Receipt::seal(lease, &self.trace_root))
     }
 }
 

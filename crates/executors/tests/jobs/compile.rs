@@ -29,7 +29,7 @@ fn a_job_pays_for_its_compilation_and_is_not_compiled_if_it_cannot() {
     assert!(paid.usage.fuel > cost, "{} of which {cost}", paid.usage.fuel);
     // That the module is ready now makes it no cheaper.
     work.spec.limits.fuel = cost - 1;
-    assert_eq!(compiled(&work).work_root(), unpaid.work_root());
+    assert_eq!(compiled(&work).digest(), unpaid.digest());
     work.spec.limits.fuel = cost;
     let begun = on_both(&work);
     assert_eq!((begun.usage.exit, begun.usage.fuel), (Exit::OutOfFuel, cost));

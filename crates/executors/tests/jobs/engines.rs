@@ -50,7 +50,7 @@ pub(crate) fn assert_same(one: &Outcome, other: &Outcome) {
     assert_eq!(one.usage.fuel, other.usage.fuel);
     assert_eq!(one.manifest, other.manifest);
     assert_eq!(one.trace_root, other.trace_root);
-    assert_eq!(one.work_root(), other.work_root());
+    assert_eq!(one.digest(), other.digest());
     assert_eq!(one.contents, other.contents);
 }
 

@@ -47,7 +47,7 @@ fn every_bad_guest_ends_as_it_must() {
         let exit = outcome.usage.exit;
         let said = outcome.unrunnable.clone().unwrap_or_default();
         println!("{name} ({kind}): {exit:?} {said} in {:?}\n    {attempt}", began.elapsed());
-        roots.push_str(&format!("{name}.wat {}\n", outcome.work_root()));
+        roots.push_str(&format!("{name}.wat {}\n", outcome.digest()));
         match end {
             GuestEnd::Exit(expected) => assert_eq!(exit, expected, "{name}"),
             GuestEnd::Refused(why) => {

@@ -58,7 +58,7 @@ fn equal_outcome() {
     let here = |stack: &GuestStack| job::run(&compiler, stack, job, &Bounds::default());
     let here = GuestStack::scope(here).unwrap().unwrap();
     assert_eq!(finished.usage, here.usage);
-    assert_eq!(finished.work_root(), here.work_root());
+    assert_eq!(finished.digest(), here.digest());
     assert_eq!(finished.manifest, here.manifest);
     assert_eq!(finished.contents.len(), here.contents.len());
     assert_eq!(finished.usage.exit, Exit::Code(3));
@@ -88,7 +88,7 @@ fn both_engines() {
             let interpreted = worker.run(judge(&work, MINUTE)).await.unwrap();
             assert_eq!(interpreted.usage.exit, exit);
             assert_eq!(interpreted.usage, compiled.usage);
-            assert_eq!(interpreted.work_root(), compiled.work_root());
+            assert_eq!(interpreted.digest(), compiled.digest());
             assert_eq!(interpreted.manifest, compiled.manifest);
             assert_eq!(interpreted.contents, compiled.contents);
         }
@@ -149,7 +149,7 @@ fn no_room() {
         let mut jobs = JoinSet::new();
         for _ in 0..20 {
             let worker = worker.clone();
-            jobs.spawn(async move { run(&worker, &full()).await.unwrap().work_root() });
+            jobs.spawn(async move { run(&worker, &full()).await.unwrap().digest() });
         }
         let roots = jobs.join_all().await;
         assert!(roots.iter().all(|root| *root == roots[0]));
@@ -189,7 +189,7 @@ fn misnamed() {
             assert!(content_of(&good.manifest, &good.contents, "stdout").ends_with(b"1 lines\n"));
             // It may have waited for what the other one brought, and that is the right content.
             match bad {
-                Ok(finished) => assert_eq!(finished.work_root(), good.work_root()),
+                Ok(finished) => assert_eq!(finished.digest(), good.digest()),
                 Err(error) => assert!(error.to_string().contains("its name"), "{error}"),
             }
         }

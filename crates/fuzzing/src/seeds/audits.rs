@@ -5,7 +5,7 @@ use types::{
     Finding, Game, Hash, LeaseId, List, Outcome, Rerun, Ruled, Ruling, SecretKey, Time, Turn,
 };
 
-use super::api::{address, amount, rate};
+use super::api::{address, amount};
 
 const LEASE: LeaseId = LeaseId::from_bytes([4; 32]);
 
@@ -16,10 +16,9 @@ fn work() -> Finding {
 /// Returns an auditor.
 pub(super) fn auditor() -> Auditor {
     let terms = Blob::new(vec![1, 2]).expect("short");
-    let terms =
-        AuditorTerms { class: ClassId(1), terms, rate: rate(), minimum: amount(9), slots: 2 };
+    let terms = AuditorTerms { class: ClassId(1), terms };
     let seats = List::new(vec![0, 7]).expect("few");
-    Auditor { terms, seats, open: 1, barred_until: Time::from_ms(5) }
+    Auditor { terms, seats, open: 1, free_at: Time::from_ms(7), barred_until: Time::from_ms(5) }
 }
 
 /// Returns an audit of two rounds.
@@ -76,7 +75,6 @@ pub(super) fn arguments() -> Vec<Argument> {
     let roots = List::new(vec![Hash::ZERO; 3]).expect("few");
     vec![
         Argument::Rule { ruling: Ruling::Differs },
-        Argument::Open { result_root: Hash::ZERO, trace_root: Hash::ZERO },
         Argument::Divide { roots },
         Argument::Pick { part: 2 },
         Argument::Show { witness: Blob::new(vec![1, 2, 3]).expect("short") },

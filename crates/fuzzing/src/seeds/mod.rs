@@ -29,7 +29,7 @@ fn signed_receipt() -> SignedReceipt {
         from: Time::from_ms(0),
         to: Time::from_ms(0),
         usage,
-        work_root: genesis(),
+        trace: genesis(),
     };
     SignedReceipt::sign(receipt, &genesis(), &key())
 }

@@ -94,11 +94,14 @@ pub(super) fn trail(view: &LeaseView) -> Vec<String> {
     }
     if let Some(dispute) = &view.dispute {
         let by = match dispute.accuser {
-            Accuser::Auditor { address } => format!("auditor {address}"),
-            Accuser::Tenant { bond } => format!("the tenant, with a bond of {}", usd(bond)),
+            Accuser::Auditor { address } => format!("disputed by auditor {address}"),
+            Accuser::Tenant { bond } => {
+                format!("disputed by the tenant, with a bond of {}", usd(bond))
+            }
+            Accuser::Nobody => "put to the validators".to_owned(),
         };
         let outcome = dispute.outcome.map_or("not decided", |outcome| outcome.name());
-        lines.push(format!("disputed by {by}: {outcome}"));
+        lines.push(format!("{by}: {outcome}"));
     }
     lines
 }

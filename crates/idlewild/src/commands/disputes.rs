@@ -89,6 +89,7 @@ fn row(view: &LeaseView) -> [String; 6] {
             let accuser = match dispute.accuser {
                 Accuser::Auditor { address } => short(address),
                 Accuser::Tenant { bond } => format!("tenant, {}", usd(bond)),
+                Accuser::Nobody => "nobody".to_owned(),
             };
             let how = match &dispute.game {
                 Game::Rerun(rerun) => format!("rerun, {} rulings", rerun.rulings.len()),

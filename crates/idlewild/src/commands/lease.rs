@@ -159,11 +159,10 @@ fn describe(view: &LeaseView, bundle: &Bundle, work: &str, is_alone: bool) -> St
     }
     for signed in receipts {
         let receipt = &signed.receipt;
-        let usage = Usage::from_bytes(receipt.usage.as_slice()).ok();
-        let what = usage.map_or_else(String::new, |usage| {
-            format!("{}, {} fuel, ", describe_exit(usage.exit), count(usage.fuel))
-        });
-        lines.push(("receipt", format!("{what}work root {}", receipt.work_root)));
+        let Ok(usage) = Usage::from_bytes(receipt.usage.as_slice()) else { continue };
+        let root = types::Receipt::work_root(&usage.result_root(), &receipt.trace);
+        let (exit, fuel) = (describe_exit(usage.exit), count(usage.fuel));
+        lines.push(("receipt", format!("{exit}, {fuel} fuel, work root {root}")));
     }
     if matches!(lease.state, LeaseState::Closed { .. }) && lease.receipts > 0 {
         lines.push(("check", work.to_owned()));

@@ -11,7 +11,9 @@ pub(super) fn check(
     audit: Option<&Audit>,
     dispute: Option<&Dispute>,
 ) -> Result<String, Refuted> {
-    let work_root = receipt.map(|signed| signed.receipt.work_root);
+    let class = classes::find(lease.class);
+    let work_root =
+        receipt.zip(class).and_then(|(signed, class)| class.work_root(&signed.receipt).ok());
     let wrong = |what| Err(Refuted::Contradiction(what));
     if audit.is_some_and(|audit| audit.lease != lease.id || Some(audit.work_root) != work_root) {
         return wrong("the audit is of another receipt");
@@ -23,18 +25,23 @@ pub(super) fn check(
     }
     let tally = Tally::of(audit);
     let outcome = dispute.and_then(|dispute| dispute.outcome);
+    // A dispute without a decision leaves it at what was known before.
+    let is_undecided = dispute.is_none() || outcome == Some(Outcome::Undecided);
     let follows = match lease.check {
-        CheckState::Unchecked | CheckState::Spared => audit.is_none() && dispute.is_none(),
+        CheckState::Unchecked => audit.is_none() && dispute.is_none(),
+        CheckState::Spared => audit.is_none() && is_undecided,
         CheckState::Waiting { .. } | CheckState::Disputed { .. } => outcome.is_none(),
         CheckState::Committing { .. } | CheckState::Revealing { .. } => {
             audit.is_some() && dispute.is_none()
         }
         CheckState::Passed => match outcome {
-            Some(outcome) => outcome == Outcome::Upheld,
-            None => dispute.is_none() && tally.mismatch == 0 && tally.agree > tally.unavailable,
+            Some(Outcome::Upheld) => true,
+            _ => is_undecided && tally.mismatch == 0 && tally.agree > tally.unavailable,
         },
-        CheckState::Unattended => dispute.is_none() && tally.mismatch + tally.unavailable == 0,
-        CheckState::Unavailable => dispute.is_none() && tally.unavailable > 0,
+        CheckState::Unattended => is_undecided && tally.mismatch + tally.unavailable == 0,
+        CheckState::Unavailable => {
+            outcome == Some(Outcome::Undecided) && tally.mismatch == 0 && tally.unavailable > 0
+        }
         CheckState::Undecided => outcome == Some(Outcome::Undecided),
         CheckState::Failed => matches!(outcome, Some(Outcome::Overturned { .. })),
         CheckState::Forfeited => outcome.is_none(),

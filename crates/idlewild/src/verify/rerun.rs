@@ -69,18 +69,16 @@ pub(crate) fn rerun(proven: &Proven, given: &Given, engine: Engine) -> Outcome<S
         )
         .hint("if both engines agree here, the provider's receipt is false"));
     }
-    if outcome.work_root() != receipt.receipt.work_root {
+    let receipt = &receipt.receipt;
+    if outcome.trace(&receipt.lease) != receipt.trace {
         return Err(Failure::new(
             crate::failure::Exit::Failed,
             "the result is the same, but not the way to it: the work root differs",
         )
         .hint("the provider may have copied the result instead of computing it"));
     }
-    Ok(format!(
-        "{} fuel again, the same work root {}",
-        count(claimed.fuel),
-        receipt.receipt.work_root
-    ))
+    let root = types::Receipt::work_root(&claimed.result_root(), &receipt.trace);
+    Ok(format!("{} fuel again, the same work root {root}", count(claimed.fuel)))
 }
 
 fn job(proven: &Proven, given: &Given) -> Outcome<Job> {

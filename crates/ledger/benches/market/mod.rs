@@ -191,7 +191,7 @@ pub(crate) fn handed_in(
     terms: OrderTerms,
     (tenants, tenant): (&mut Signers, usize),
     (nodes, node): (&mut Signers, usize),
-    work_root: Hash,
+    trace: Hash,
 ) -> (LeaseId, [Verified; 3]) {
     let expires = now + 60_000;
     let place = tenants.sign(tenant, expires, Action::PlaceOrder(Box::new(terms)));
@@ -203,7 +203,7 @@ pub(crate) fn handed_in(
         from: Time::from_ms(now),
         to: Time::from_ms(now),
         usage: Blob::new(CLASSES[0].sample(UNITS_MAX * 1_000_000).usage).expect("short"),
-        work_root,
+        trace,
     };
     let signed = SignedReceipt {
         receipt,

@@ -1,15 +1,13 @@
 //! The game in which a computation is narrowed down to one step, which the ledger recomputes.
 //!
-//! A computation of `n` steps is a chain of roots `r₀ … rₙ`. Both sides know `r₀`; the provider
-//! says that `rₙ` is the last. It divides the stretch on which they disagree into up to sixteen
-//! equal parts and says the roots between; the accuser picks the first part in which it disagrees:
-//! both agree on the root before it and disagree on the root after it, which is where the next
-//! division begins. So `n` steps take `⌈log₁₆ n⌉` rounds. An honest side always has a right move,
-//! and who does not move has lost.
+//! A computation of `n` steps is a chain of roots `r₀ … rₙ`. Both sides know `r₀`, and `rₙ` is the
+//! result root of the receipt's reading. The provider divides the stretch on which they disagree
+//! into up to sixteen equal parts and says the roots between; the accuser picks the first part in
+//! which it disagrees: both agree on the root before it and disagree on the root after it, which is
+//! where the next division begins. So `n` steps take `⌈log₁₆ n⌉` rounds. An honest side always has
+//! a right move, and who does not move has lost.
 
-use types::{
-    Argument, Bisection, Hash, List, Outcome, Receipt, Reject, Turn, limits::BISECTION_ROOTS_MAX,
-};
+use types::{Argument, Bisection, Hash, List, Outcome, Reject, Turn, limits::BISECTION_ROOTS_MAX};
 
 use super::{Arguer, Case, Play};
 
@@ -25,15 +23,12 @@ impl Play for Bisection {
     ) -> Result<Option<Outcome>, Reject> {
         let is_theirs = match self.turn {
             Turn::Pick { .. } => by.is_accuser,
-            Turn::Open | Turn::Divide | Turn::Show => by.is_provider,
+            Turn::Divide | Turn::Show => by.is_provider,
         };
         if !is_theirs {
             return Err(Reject::DisputeNotYours);
         }
         match (&self.turn, argument) {
-            (Turn::Open, Argument::Open { result_root, trace_root }) => {
-                open(self, case, result_root, trace_root)
-            }
             (Turn::Divide, Argument::Divide { roots }) => divide(self, roots),
             (Turn::Pick { roots }, &Argument::Pick { part }) => {
                 let roots = roots.clone();
@@ -48,29 +43,9 @@ impl Play for Bisection {
     fn lapse(&self) -> Outcome {
         match self.turn {
             Turn::Pick { .. } => Outcome::Upheld,
-            Turn::Open | Turn::Divide | Turn::Show => Outcome::Overturned { root: None },
+            Turn::Divide | Turn::Show => Outcome::Overturned { root: None },
         }
     }
-}
-
-fn open(
-    game: &mut Bisection,
-    case: &Case<'_>,
-    result_root: &Hash,
-    trace_root: &Hash,
-) -> Result<Option<Outcome>, Reject> {
-    if Receipt::commit(result_root, trace_root) != case.work_root {
-        return Err(Reject::DisputeArgument);
-    }
-    let steps = case.steps.ok_or(Reject::Invariant)?;
-    game.before = steps.first(case.spec).map_err(|_| Reject::Invariant)?;
-    game.steps = steps.count(case.spec, case.usage).map_err(|_| Reject::Invariant)?;
-    game.after = *trace_root;
-    if game.steps == 0 {
-        return Ok(Some(judged(game.before == game.after)));
-    }
-    game.turn = next_turn(game.steps);
-    Ok(None)
 }
 
 fn divide(
@@ -115,7 +90,7 @@ const fn judged(is_right: bool) -> Outcome {
     if is_right { Outcome::Upheld } else { Outcome::Overturned { root: None } }
 }
 
-const fn next_turn(steps: u64) -> Turn {
+pub(super) const fn next_turn(steps: u64) -> Turn {
     if steps == 1 { Turn::Show } else { Turn::Divide }
 }
 

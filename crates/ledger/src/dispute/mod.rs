@@ -4,19 +4,22 @@
 //! that the ledger can recompute, the provider narrows it down to one ([`bisection`]); otherwise
 //! every validator does the work once more ([`rerun`]). Only what the ledger has recomputed, or
 //! more than two thirds of the validators, costs anybody stake.
+//!
+//! Validators also decide where nobody accuses, but the auditors that were drawn could not say
+//! whether it is right.
 
 mod bisection;
 mod rerun;
 
-use classes::Steps;
+use classes::{Class, Steps};
 use types::{
-    Accuser, Address, Amount, Argument, Asset, Audit, Bisection, CheckState, Dispute, Duration,
-    Event, Game, Hash, Lease, Outcome, PublicKey, Reject, Rerun, Ruling, SignedReceipt, Time, Turn,
-    Verdict,
+    Accuser, Address, Amount, Argument, Asset, Audit, Bisection, CheckState, ClassId, Dispute,
+    Duration, Event, Game, Hash, Lease, Outcome, PublicKey, Reject, Rerun, Ruling, SignedReceipt,
+    Time, Verdict,
 };
 
 use crate::{
-    audit,
+    audit, auditors,
     key::{Key, Row},
     lease, slash,
     state::{Broken, State},
@@ -40,7 +43,7 @@ pub(crate) struct Arguer {
 /// What a game is about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Case<'a> {
-    /// What the receipt commits to.
+    /// The receipt's work root.
     pub(crate) work_root: Hash,
     /// Who judges.
     pub(crate) validators: &'a [PublicKey],
@@ -48,8 +51,6 @@ pub(crate) struct Case<'a> {
     pub(crate) steps: Option<&'static dyn Steps>,
     /// What was to be done.
     pub(crate) spec: &'a [u8],
-    /// What the receipt says that was done.
-    pub(crate) usage: &'a [u8],
 }
 
 /// A way to decide a dispute.
@@ -75,7 +76,7 @@ fn play(game: &mut Game) -> &mut dyn Play {
 }
 
 /// Returns when a dispute over a lease, or a move in it, is over that begins now. However long a
-/// tenant lets its lease run, this ends before stake that is on its way back is gone.
+/// tenant lets its lease run, this ends before stake is back that is on its way now.
 fn window(state: &State, lease: &Lease) -> Time {
     let parameters = state.parameters();
     let ran = lease.ends.since(lease.created).as_ms().saturating_mul(SLOWDOWN);
@@ -91,15 +92,10 @@ pub(crate) fn open(
     work_root: Hash,
 ) -> Result<(), Broken> {
     let class = classes::find(lease.class).ok_or(Broken)?;
-    let game = match class.steps() {
-        None => Game::Rerun(Rerun::default()),
-        Some(_) => Game::Bisection(Bisection {
-            first: 0,
-            steps: 0,
-            before: Hash::ZERO,
-            after: Hash::ZERO,
-            turn: Turn::Open,
-        }),
+    let game = match (class.steps(), accuser) {
+        // It takes an accuser who says where it is wrong.
+        (None, _) | (_, Accuser::Nobody) => Game::Rerun(Rerun::default()),
+        (Some(steps), _) => Game::Bisection(bisection(state, &lease, class, steps)?),
     };
     let (id, opened) = (lease.id, state.now());
     let dispute = Dispute { lease: id, opened, accuser, work_root, game, outcome: None };
@@ -109,6 +105,22 @@ pub(crate) fn open(
     state.emit(Event::DisputeOpened { lease: id, tenant, provider, accuser });
     let until = window(state, &lease);
     lease::check(state, &mut lease, CheckState::Disputed { until })
+}
+
+/// Returns how a bisection begins: from what is to be done to what the receipt says came of it.
+fn bisection(
+    state: &State,
+    lease: &Lease,
+    class: &dyn Class,
+    steps: &dyn Steps,
+) -> Result<Bisection, Broken> {
+    let order = state.get_bytes(Key::Order(lease.order)).ok_or(Broken)?;
+    let receipt: SignedReceipt = state.need(Key::Receipt(lease.id, lease.receipts))?;
+    let (spec, usage) = (spec_of(order)?, receipt.receipt.usage.as_slice());
+    let count = steps.count(spec, usage).map_err(|_| Broken)?;
+    let before = steps.first(spec).map_err(|_| Broken)?;
+    let after = class.result_root(usage).map_err(|_| Broken)?;
+    Ok(Bisection { first: 0, steps: count, before, after, turn: bisection::next_turn(count) })
 }
 
 /// Takes a move in a dispute; returns the dispute after it.
@@ -121,13 +133,11 @@ pub(crate) fn argue(
 ) -> Result<Dispute, Reject> {
     let class = classes::find(lease.class).ok_or(Broken)?;
     let order = state.get_bytes(Key::Order(lease.order)).ok_or(Broken)?;
-    let receipt: SignedReceipt = state.need(Key::Receipt(lease.id, lease.receipts))?;
     let case = Case {
         work_root: dispute.work_root,
         validators: &state.charter().validators,
         steps: class.steps(),
         spec: spec_of(order).map_err(Broken::from)?,
-        usage: receipt.receipt.usage.as_slice(),
     };
     dispute.outcome = play(&mut dispute.game).argue(&case, by, argument)?;
     Ok(dispute)
@@ -173,12 +183,17 @@ fn end(state: &mut State, lease: Lease, dispute: &Dispute) -> Result<(), Broken>
     for (auditor, _) in roots.iter().filter(|(_, root)| refuted(root)) {
         slash::slash(state, id, *auditor)?;
     }
+    if outcome != Outcome::Undecided {
+        bar_idle(state, lease.class, audit.as_ref())?;
+    }
     let right = || roots.iter().filter(|(_, root)| !refuted(root));
     let winners = match (outcome, dispute.accuser) {
         (Outcome::Upheld, _) => vec![provider],
-        (Outcome::Undecided, _) => vec![],
+        (Outcome::Undecided, _) | (Outcome::Overturned { .. }, Accuser::Nobody) => vec![],
         (Outcome::Overturned { .. }, Accuser::Tenant { .. }) => vec![tenant],
-        (Outcome::Overturned { .. }, Accuser::Auditor { .. }) => {
+        // Of the others who accuse it is not known whether they are right.
+        (Outcome::Overturned { root: None }, Accuser::Auditor { address }) => vec![address],
+        (Outcome::Overturned { root: Some(_) }, Accuser::Auditor { .. }) => {
             let accusers = right().filter(|(_, root)| *root != dispute.work_root);
             accusers.map(|(auditor, _)| *auditor).collect()
         }
@@ -186,23 +201,29 @@ fn end(state: &mut State, lease: Lease, dispute: &Dispute) -> Result<(), Broken>
     settle_bond(state, &lease, outcome, dispute.accuser)?;
     reward(state, &lease, &winners)?;
     let is_tenants = matches!(dispute.accuser, Accuser::Tenant { .. });
+    let is_accused = matches!(dispute.accuser, Accuser::Auditor { .. });
     let check = match outcome {
         Outcome::Upheld => CheckState::Passed,
         Outcome::Overturned { .. } => CheckState::Failed,
         // Nobody gets work for nothing by accusing alone.
-        Outcome::Undecided if is_tenants && !differs(dispute) => checked_before(audit.as_ref()),
-        Outcome::Undecided => CheckState::Undecided,
+        Outcome::Undecided if is_accused || differs(dispute) => CheckState::Undecided,
+        Outcome::Undecided => checked_before(audit.as_ref(), dispute.accuser),
     };
     if !is_tenants || check == CheckState::Failed {
         audit::remember(state, &lease, check)?;
     }
     let payees: Vec<Address> = match dispute.accuser {
-        Accuser::Auditor { .. } => right().map(|(auditor, _)| *auditor).collect(),
+        Accuser::Auditor { .. } | Accuser::Nobody => right().map(|(auditor, _)| *auditor).collect(),
         // They were paid when they had done the audit.
         Accuser::Tenant { .. } => vec![],
     };
     let fee = audit.as_ref().map_or(Amount::ZERO, |audit| audit.fee);
-    audit::conclude(state, lease, check, &payees, fee)
+    let premium = match dispute.accuser {
+        // Auditors were paid out of it, whether they were right or not.
+        Accuser::Tenant { .. } if audit.is_some() => Amount::ZERO,
+        _ => lease.settlement.premium,
+    };
+    audit::conclude(state, lease, check, &payees, fee, premium)
 }
 
 /// Returns whether a validator's engines differ.
@@ -213,14 +234,28 @@ fn differs(dispute: &Dispute) -> bool {
     }
 }
 
-/// Returns what the check of a lease had come to when its tenant disputed the receipt.
-fn checked_before(audit: Option<&Audit>) -> CheckState {
-    let Some(audit) = audit else { return CheckState::Spared };
-    let count = |verdict| audit.verdicts().filter(|(_, said)| *said == verdict).count();
-    match count(Verdict::Agree) > count(Verdict::Unavailable) {
-        true => CheckState::Passed,
-        false => CheckState::Unattended,
+/// Returns what the check of a lease had come to when its tenant disputed the receipt, or when
+/// auditors could not decide it.
+fn checked_before(audit: Option<&Audit>, accuser: Accuser) -> CheckState {
+    let verdicts = || audit.into_iter().flat_map(|audit| audit.verdicts());
+    let any = |verdict| verdicts().any(|(_, said)| said == verdict);
+    match accuser {
+        Accuser::Nobody if any(Verdict::Unavailable) => CheckState::Unavailable,
+        Accuser::Nobody => CheckState::Unattended,
+        _ if any(Verdict::Agree) => CheckState::Passed,
+        _ if audit.is_some() => CheckState::Unattended,
+        _ => CheckState::Spared,
     }
+}
+
+/// Takes their seats for an epoch from auditors who said that work could not be had which
+/// validators had.
+fn bar_idle(state: &mut State, class: ClassId, audit: Option<&Audit>) -> Result<(), Broken> {
+    let verdicts = audit.into_iter().flat_map(|audit| audit.verdicts());
+    for (auditor, _) in verdicts.filter(|(_, said)| *said == Verdict::Unavailable) {
+        auditors::bar(state, class, auditor)?;
+    }
+    Ok(())
 }
 
 /// Returns the auditors of all rounds that did the work, with the roots that they found.

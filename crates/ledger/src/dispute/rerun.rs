@@ -70,10 +70,13 @@ mod tests {
         PublicKey::from_bytes([number; 32])
     }
 
+    const fn case(validators: &[PublicKey]) -> Case<'_> {
+        Case { work_root: RIGHT, validators, steps: None, spec: &[] }
+    }
+
     fn argue(rerun: &mut Rerun, of: u8, by: u8, ruling: Ruling) -> Result<Option<Outcome>, Reject> {
         let validators: Vec<PublicKey> = (0..of).map(validator).collect();
-        let case =
-            Case { work_root: RIGHT, validators: &validators, steps: None, spec: &[], usage: &[] };
+        let case = case(&validators);
         let signer = Address::new(validator(by));
         let by = Arguer { signer, is_provider: false, is_accuser: false };
         rerun.argue(&case, &by, &Argument::Rule { ruling })
@@ -119,7 +122,7 @@ mod tests {
         assert_eq!(argue(&mut rerun, 4, 9, right), Err(Reject::DisputeNotYours));
         assert_eq!(argue(&mut rerun, 4, 0, right), Ok(None));
         assert_eq!(argue(&mut rerun, 4, 0, right), Err(Reject::DisputeTwice));
-        let case = Case { work_root: RIGHT, validators: &[], steps: None, spec: &[], usage: &[] };
+        let case = case(&[]);
         let signer = Address::new(validator(1));
         let by = Arguer { signer, is_provider: true, is_accuser: true };
         let pick = Argument::Pick { part: 0 };

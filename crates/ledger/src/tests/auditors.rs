@@ -88,18 +88,25 @@ fn only_those_enlist_who_have_stake_and_say_something_sensible() {
     };
     let good = enlist(&|_| {});
     fixture.refused("tenant", good.clone(), Reject::NotProvider);
-    fixture.refused("node", enlist(&|t| t.slots = 0), Reject::AuditorMalformed);
-    fixture.refused("node", enlist(&|t| t.slots = 4_097), Reject::AuditorMalformed);
+    let speed = |mfuel_per_second| {
+        let memory_pages = classes::job::MEMORY_PAGES_MAX;
+        let output_bytes = classes::job::OUTPUT_BYTES_MAX;
+        let terms =
+            classes::job::Terms { metering: 1, mfuel_per_second, memory_pages, output_bytes };
+        types::Blob::new(types::Encode::to_bytes(&terms)).unwrap()
+    };
+    let slow = enlist(&|t| t.terms = speed(classes::job::AUDITOR_SPEED_MIN - 1));
+    fixture.refused("node", slow, Reject::AuditorMalformed);
     let no_terms = enlist(&|t| t.terms = types::Blob::new(vec![1]).unwrap());
     fixture.refused("node", no_terms, Reject::AuditorMalformed);
     fixture.refused("node", enlist(&|t| t.class = types::ClassId(999)), Reject::ClassUnknown);
     fixture.refused("node", Action::Delist { class: class() }, Reject::AuditorUnknown);
-    fixture.ok("node", enlist(&|t| t.slots = 4_096));
+    fixture.ok("node", enlist(&|t| t.terms = speed(classes::job::AUDITOR_SPEED_MIN)));
     // Enlisted once more, with other terms and the same seats.
     fixture.ok("provider", good.clone());
     assert_eq!(seats(&fixture, "provider"), [0, 1]);
     let auditor = fixture.ledger.auditor(class(), &address("provider")).unwrap();
-    assert_eq!(auditor.terms.slots, 2);
+    assert_eq!(auditor.terms, terms);
     fixture.ok("provider 2", Action::Unstake { amount: usd(100_000_001) });
     fixture.refused("node 2", good, Reject::StakeShort);
 }
@@ -119,7 +126,7 @@ fn in_a_private_pool_everybody_has_one_seat() {
 #[test]
 fn stake_covers_what_is_not_checked_yet_and_stays_as_long() {
     let mut fixture = Fixture::new();
-    // Half of 200 WILD at 1 USD can be lost; a lease at 10,000 takes up 390,000 of that.
+    // 75 of 200 WILD at 1 USD can be lost for good; a lease at 10,000 takes up 400,800 of that.
     let audit = types::AuditTerms {
         probability: types::BasisPoints::new(500).unwrap(),
         auditors: 1,
@@ -132,7 +139,7 @@ fn stake_covers_what_is_not_checked_yet_and_stays_as_long() {
     let (to, asset) = (address("tenant"), types::Asset::Usd);
     fixture.ok("bank", Action::Issue { to, asset, amount: usd(100_000_000) });
     let order = types::OrderTerms { offers, audit, budget: usd(100_000_000), ..fixture.order() };
-    // At ten dollars it takes up 390 dollars.
+    // At ten dollars it takes up 400 dollars.
     let quote = fixture.ledger.quote(&order).unwrap();
     assert_eq!(quote.excluded[0].reason, "its provider's stake does not cover more unchecked work");
     fixture.refused("tenant", Action::PlaceOrder(Box::new(order)), Reject::OrderUnmatched);
@@ -142,15 +149,15 @@ fn stake_covers_what_is_not_checked_yet_and_stays_as_long() {
         let provider: Provider = fixture.ledger.provider(&address("provider")).unwrap();
         provider.exposure.get()
     };
-    assert_eq!((exposure(&fixture), fixture.lease(lease).exposure), (195_000, usd(195_000)));
+    assert_eq!((exposure(&fixture), fixture.lease(lease).exposure), (200_400, usd(200_400)));
     let all_but = |left: u64| Action::Unstake { amount: usd(200_000_000 - left) };
     for offer in fixture.ended().offers_of(&address("provider")) {
         fixture.ok("node", Action::RetireOffer { offer: offer.id });
     }
-    fixture.refused("provider", all_but(389_999), Reject::StakeInUse);
-    fixture.ok("provider", all_but(390_000));
+    fixture.refused("provider", all_but(534_399), Reject::StakeInUse);
+    fixture.ok("provider", all_but(534_400));
     fixture.advance(2_000);
     fixture.advance(2_000);
     assert_eq!((exposure(&fixture), fixture.balance(Row::Pending(lease))), (0, 0));
-    fixture.ok("provider", Action::Unstake { amount: usd(390_000) });
+    fixture.ok("provider", Action::Unstake { amount: usd(534_400) });
 }

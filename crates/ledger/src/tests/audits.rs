@@ -1,8 +1,8 @@
 //! Audits: drawn, done, and what follows without a dispute.
 
 use types::{
-    Action, AuditTerms, BasisPoints, CheckState, Event, Finding, LeaseId, Opening, Readers, Reject,
-    Units, Verdict,
+    Accuser, Action, AuditTerms, BasisPoints, CheckState, Event, Finding, LeaseId, Opening,
+    Readers, Reject, Units,
 };
 
 use crate::{
@@ -106,13 +106,13 @@ fn the_parties_of_a_lease_are_never_drawn() {
         fixture.ok(node, Action::Enlist(Box::new(fixture.auditor())));
     }
     for _ in 0..20 {
-        let lease = fixture.handed_in(7, "work");
+        let lease = fixture.handed_in(1, "work");
         fixture.advance(1);
         assert_eq!(fixture.drawn(lease, &["provider", "provider 2"]), ["provider 2"]);
         fixture.advance(40_000);
         // The only one missed it and is barred, so nobody is left for another round.
         let events = fixture.advance(1);
-        assert_eq!(check(&fixture, lease), "unattended", "{events:?}");
+        assert_eq!(check(&fixture, lease), "disputed", "{events:?}");
         fixture.advance(600_000);
         fixture.ok("node 2", Action::Enlist(Box::new(fixture.auditor())));
         for offer in fixture.ended().offers_of(&address("provider")) {
@@ -122,38 +122,33 @@ fn the_parties_of_a_lease_are_never_drawn() {
 }
 
 #[test]
-fn who_asks_more_than_an_audit_pays_or_cannot_do_it_is_not_drawn() {
+fn who_cannot_do_it_is_not_drawn_and_who_is_slow_has_longer() {
     let mut fixture = Fixture::new();
     fixture.enlist("ann");
-    let refuses = |fixture: &mut Fixture, change: &dyn Fn(&mut types::AuditorTerms)| {
-        let mut terms = fixture.auditor();
-        change(&mut terms);
+    let mut drawn_with = |terms: classes::job::Terms| {
+        let terms = types::Blob::new(types::Encode::to_bytes(&terms)).unwrap();
+        let terms = types::AuditorTerms { terms, ..fixture.auditor() };
         fixture.ok("ann node", Action::Enlist(Box::new(terms)));
         let lease = fixture.handed_in(1, "work");
         fixture.advance(1);
-        let is_left_out = check(fixture, lease) == "unattended";
-        fixture.advance(3_000_000);
-        is_left_out
+        let (now, check) = (fixture.now(), fixture.lease(lease).check);
+        if let CheckState::Committing { .. } = check {
+            fixture.commit(lease, "ann", found("work"));
+            fixture.reveal(lease, "ann", found("work"));
+        }
+        check.awaited().map(|until| until.since(now).as_ms())
     };
-    assert!(refuses(&mut fixture, &|terms| terms.minimum = usd(5_001)));
-    assert!(refuses(&mut fixture, &|terms| terms.rate = types::Rate::new(1_000_001).unwrap()));
-    let mut slow = classes::job::Terms {
+    let fast = classes::job::Terms {
         metering: 1,
-        mfuel_per_second: 9,
+        mfuel_per_second: 1_000,
         memory_pages: u32::MAX,
         output_bytes: u64::MAX,
     };
-    let encoded = |terms: &classes::job::Terms| types::Encode::to_bytes(terms);
-    // 5,000 units at 9 a second take longer than the 500 seconds of the lease.
-    let too_slow = types::Blob::new(encoded(&slow)).unwrap();
-    assert!(refuses(&mut fixture, &|terms| terms.terms = too_slow.clone()));
-    // At 10 they do not, though the order allows twice as many.
-    (slow.mfuel_per_second, slow.memory_pages) = (10, 0);
-    let no_memory = types::Blob::new(encoded(&slow)).unwrap();
-    assert!(refuses(&mut fixture, &|terms| terms.terms = no_memory.clone()));
-    slow.memory_pages = u32::MAX;
-    let good = types::Blob::new(encoded(&slow)).unwrap();
-    assert!(!refuses(&mut fixture, &|terms| terms.terms = good.clone()));
+    // Besides the window, twice as long as the 10,000 units take that the order allows.
+    assert_eq!(drawn_with(fast), Some(20_000 + 20_000));
+    let slow = classes::job::Terms { mfuel_per_second: 50, ..fast };
+    assert_eq!(drawn_with(slow), Some(20_000 + 400_000));
+    assert_eq!(drawn_with(classes::job::Terms { memory_pages: 0, ..fast }), None);
 }
 
 #[test]
@@ -201,6 +196,8 @@ fn a_commitment_that_was_copied_opens_to_nothing() {
     fixture.refused(&format!("{thief} node"), copied, Reject::AuditCommitment);
     fixture.advance(10_000);
     // One agrees; the other has missed it and is not drawn for an epoch.
+    assert_eq!(check(&fixture, lease), "disputed");
+    fixture.rule(lease, crate::testing::ruling("work"));
     assert_eq!(check(&fixture, lease), "passed");
     let enlist = Action::Enlist(Box::new(fixture.auditor()));
     fixture.refused(&format!("{thief} node"), enlist.clone(), Reject::AuditorBarred);
@@ -224,9 +221,12 @@ fn who_does_not_commit_is_replaced_and_in_the_end_the_work_stays_unverified() {
     }
     seen.sort_unstable();
     seen.dedup();
-    assert_eq!((seen.len(), check(&fixture, lease)), (3, "unattended"));
+    assert_eq!((seen.len(), check(&fixture, lease)), (3, "disputed"));
     assert_eq!(fixture.ledger.seats(class()), 1);
-    fixture.advance(1);
+    // Validators do not come either: nobody said anything against it.
+    fixture.advance(600_000);
+    assert_eq!(check(&fixture, lease), "unattended");
+    fixture.advance(2_000);
     // What the offer locks is not back.
     assert_eq!(fixture.wallet("provider"), wallet - 1_000 + 4_600);
     assert_eq!(fixture.ledger.tallies()[0].supply.verified, Units::ZERO);
@@ -257,9 +257,12 @@ fn what_nobody_can_have_gives_the_tenant_its_money_back_and_slashes_nobody() {
         let name = fixture.drawn(lease, &NAMES)[0];
         fixture.commit(lease, name, Finding::Unavailable);
         fixture.reveal(lease, name, Finding::Unavailable);
-        assert_eq!(check(&fixture, lease), if round < 3 { "waiting" } else { "unavailable" });
+        assert_eq!(check(&fixture, lease), if round < 3 { "waiting" } else { "disputed" });
         fixture.advance(1);
     }
+    let argument = Box::new(types::Argument::Rule { ruling: types::Ruling::Unavailable });
+    fixture.ok("validator", Action::Argue { lease, argument });
+    assert_eq!(check(&fixture, lease), "unavailable");
     assert_eq!((fixture.wallet("tenant"), fixture.balance(Row::AuditPool)), (tenant, 0));
     let settlement = fixture.lease(lease).settlement;
     assert_eq!((settlement.gross, settlement.premium), (usd(0), usd(0)));
@@ -273,53 +276,123 @@ fn what_nobody_can_have_gives_the_tenant_its_money_back_and_slashes_nobody() {
 }
 
 #[test]
-fn one_that_agrees_outweighs_none_but_not_as_many_that_could_not() {
-    let mut fixture = fixture();
-    let lease = fixture.handed_in(2, "work");
-    fixture.advance(1);
-    let drawn = fixture.drawn(lease, &NAMES);
-    fixture.commit(lease, drawn[0], found("work"));
-    fixture.commit(lease, drawn[1], Finding::Unavailable);
-    fixture.reveal(lease, drawn[0], found("work"));
-    fixture.reveal(lease, drawn[1], Finding::Unavailable);
-    assert_eq!(check(&fixture, lease), "waiting");
-    fixture.advance(1);
-    let next = fixture.drawn(lease, &NAMES);
-    assert!(next.iter().all(|name| !drawn.contains(name)));
-    for name in &next {
-        fixture.commit(lease, name, found("work"));
+fn where_one_agrees_and_another_could_not_validators_decide() {
+    for ruled in ["work", "other"] {
+        let mut fixture = fixture();
+        let lease = fixture.handed_in(2, "work");
+        fixture.advance(1);
+        let drawn = fixture.drawn(lease, &NAMES);
+        fixture.commit(lease, drawn[0], found("work"));
+        fixture.commit(lease, drawn[1], Finding::Unavailable);
+        fixture.reveal(lease, drawn[0], found("work"));
+        let wallets = [fixture.wallet(drawn[0]), fixture.wallet(drawn[1])];
+        fixture.reveal(lease, drawn[1], Finding::Unavailable);
+        let accuser = fixture.ledger.dispute(&lease).map(|dispute| dispute.accuser);
+        assert_eq!((check(&fixture, lease), accuser), ("disputed", Some(Accuser::Nobody)));
+        fixture.rule(lease, crate::testing::ruling(ruled));
+        let is_right = ruled == "work";
+        let fee = if is_right { 5_000 } else { 0 };
+        let paid = [fixture.wallet(drawn[0]) - wallets[0], fixture.wallet(drawn[1]) - wallets[1]];
+        assert_eq!(
+            (check(&fixture, lease), paid),
+            (if is_right { "passed" } else { "failed" }, [fee, 0])
+        );
+        // Who said that it could not be had loses its seats, not its stake.
+        let auditor = fixture.ledger.auditor(class(), &address(drawn[1])).unwrap();
+        assert_eq!((auditor.seats.len(), auditor.barred_until), (0, fixture.in_ms(600_000)));
+        assert_eq!(fixture.staked(drawn[1]), 100_000_000);
+        let lost = if is_right { 0 } else { 50_000_000 };
+        assert_eq!(fixture.staked(drawn[0]), 100_000_000 - lost);
+        assert_eq!(fixture.staked("provider"), 200_000_000 - 2 * lost);
+        // There is no accuser to have a part of it.
+        assert_eq!(fixture.wild(Row::Burned), 3 * lost);
     }
-    for name in &next {
-        fixture.reveal(lease, name, found("work"));
-    }
-    // Three agree in both rounds together, and are paid for by premium and treasury alike.
-    assert_eq!(check(&fixture, lease), "passed");
-    let verdicts: Vec<Verdict> =
-        fixture.ledger.audit(&lease).unwrap().verdicts().map(|(_, verdict)| verdict).collect();
-    assert_eq!(verdicts.iter().filter(|verdict| **verdict == Verdict::Agree).count(), 3);
-    assert_eq!(fixture.balance(Row::AuditPool), 0);
 }
 
 #[test]
-fn where_all_auditors_are_busy_another_round_is_drawn() {
+fn what_auditors_and_validators_leave_undecided_is_paid_unless_inputs_were_missing() {
+    let mut fixture = fixture();
+    let lease = fixture.handed_in(1, "work");
+    fixture.advance(1);
+    let name = fixture.drawn(lease, &NAMES)[0];
+    fixture.commit(lease, name, Finding::Unavailable);
+    fixture.reveal(lease, name, Finding::Unavailable);
+    fixture.advance(1);
+    let next = fixture.drawn(lease, &NAMES)[0];
+    fixture.commit(lease, next, found("work"));
+    fixture.reveal(lease, next, found("work"));
+    assert_eq!(check(&fixture, lease), "disputed");
+    let argument = Box::new(types::Argument::Rule { ruling: types::Ruling::Unavailable });
+    fixture.ok("validator", Action::Argue { lease, argument });
+    assert_eq!(check(&fixture, lease), "unavailable");
+    // Nobody showed that it could be had.
+    assert_eq!(fixture.ledger.seats(class()), 4);
+}
+
+#[test]
+fn auditors_do_one_after_the_other_and_have_time_for_each() {
     let mut fixture = Fixture::new();
     fixture.enlist("ann");
     let leases = [(); 3].map(|()| fixture.handed_in(1, "work"));
     fixture.advance(1);
-    // She does two at a time, and has longer for the one that comes after.
     let checks = leases.map(|lease| fixture.lease(lease).check);
     let until = |ms| CheckState::Committing { until: fixture.in_ms(ms) };
-    let waiting = CheckState::Waiting { draw: fixture.in_ms(20_000) };
-    for expected in [until(40_000), until(60_000), waiting] {
+    for expected in [until(40_000), until(60_000), until(80_000)] {
         assert!(checks.contains(&expected), "{checks:?}");
     }
     for lease in leases {
-        if let CheckState::Committing { .. } = fixture.lease(lease).check {
-            fixture.commit(lease, "ann", found("work"));
-            fixture.reveal(lease, "ann", found("work"));
-        }
+        fixture.commit(lease, "ann", found("work"));
+        fixture.reveal(lease, "ann", found("work"));
     }
-    fixture.advance(20_000);
-    let last = leases.into_iter().find(|lease| check(&fixture, *lease) == "committing").unwrap();
-    assert_eq!(fixture.ledger.audit(&last).unwrap().round, 2);
+    // Who has nothing to do is free at once.
+    let auditor = fixture.ledger.auditor(class(), &address("ann")).unwrap();
+    assert_eq!((auditor.open, auditor.free_at), (0, fixture.now()));
+}
+
+/// Hands in work whose audit takes longer than a day.
+fn handed_in_for_a_day(fixture: &mut Fixture) -> LeaseId {
+    let rate = types::Rate::new(200).unwrap();
+    let offer = fixture.post(types::OfferTerms { rate, ..fixture.offer() });
+    let probability = BasisPoints::new(10_000).unwrap();
+    let order = types::OrderTerms {
+        spec: types::Blob::new(classes::CLASSES[0].sample(1 << 49).spec).unwrap(),
+        offers: types::List::new(vec![offer]).unwrap(),
+        audit: AuditTerms { probability, auditors: 1, readers: Readers::Auditors },
+        budget: usd(500_000),
+        duration: types::Duration::from_seconds(90_000),
+        ..fixture.order()
+    };
+    let lease = LeaseId::from(fixture.place(order));
+    fixture.ok("node", Action::Start { lease });
+    let signed = fixture.receipt(lease);
+    fixture.ok("node", Action::SubmitReceipt(Box::new(signed)));
+    lease
+}
+
+#[test]
+fn nobody_is_drawn_instead_of_who_is_busy_but_validators_decide() {
+    let mut fixture = Fixture::new();
+    fixture.enlist("ann");
+    let long = handed_in_for_a_day(&mut fixture);
+    fixture.advance(1);
+    assert_eq!(fixture.drawn(long, &NAMES), ["ann"]);
+    fixture.enlist("bob");
+    let ends: Vec<&str> = (0..16)
+        .map(|_| {
+            let lease = fixture.handed_in(1, "work");
+            fixture.advance(1);
+            let end = check(&fixture, lease);
+            if end == "disputed" {
+                assert_eq!(fixture.ledger.audit(&lease).unwrap().assignments.len(), 0);
+                fixture.rule(lease, crate::testing::ruling("work"));
+                assert_eq!(check(&fixture, lease), "passed");
+            } else {
+                assert_eq!(fixture.drawn(lease, &NAMES), ["bob"]);
+                fixture.commit(lease, "bob", found("work"));
+                fixture.reveal(lease, "bob", found("work"));
+            }
+            end
+        })
+        .collect();
+    assert!(ends.contains(&"disputed") && ends.contains(&"committing"), "{ends:?}");
 }

@@ -181,7 +181,7 @@ fn an_order_with_a_region_looks_only_there() {
         claims: claims(&[("region", region)]),
         ..fixture.offer()
     };
-    fixture.post(at_rate(&fixture, 100));
+    fixture.post(at_rate(&fixture, 200));
     fixture.post(there(&fixture, "us"));
     let eu = fixture.post(there(&fixture, "eu"));
     let constraint = r#"has(region) && region == "eu""#.parse().unwrap();
@@ -260,7 +260,7 @@ fn a_block_examines_256_offers_and_the_next_goes_on_with_the_next_order() {
     // The first order used the whole allowance and the second's turn comes with the next block.
     assert!(fixture.ledger.is_open(&picky) && fixture.ledger.is_open(&modest));
     assert_eq!(fixture.ledger.next_due(), Some(fixture.in_ms(1)));
-    fixture.post(at_rate(&fixture, 1));
+    fixture.post(at_rate(&fixture, 200));
     fixture.advance(1);
     assert!(fixture.ledger.is_open(&picky) && !fixture.ledger.is_open(&modest));
     // The queue's end is reached twice, and then nothing happens by itself any more.
@@ -294,7 +294,7 @@ fn suspended_and_unstaked_providers_and_expired_offers_take_nothing() {
 #[test]
 fn a_great_minimum_without_a_rate_does_not_come_first() {
     let mut fixture = Fixture::new();
-    fixture.post(OfferTerms { minimum: usd(5_000_000), ..at_rate(&fixture, 0) });
+    fixture.post(OfferTerms { minimum: usd(5_000_000), ..at_rate(&fixture, 200) });
     let honest = fixture.post(at_rate(&fixture, 999_999));
     let order = OrderTerms { budget: usd(5_000_000), ..fixture.order() };
     assert_eq!(taken(&mut fixture, order), Some(honest));
@@ -317,7 +317,7 @@ fn what_a_provider_says_was_measured_is_refused() {
 fn a_quote_names_the_cheapest_16_and_counts_the_others_by_reason() {
     let mut fixture = Fixture::new();
     let mut cheap = Vec::new();
-    for rate in (1..=20).rev() {
+    for rate in (201..=220).rev() {
         fixture.post(OfferTerms { claims: claims(&[("region", "us")]), ..at_rate(&fixture, rate) });
         cheap.push(fixture.post(OfferTerms {
             claims: claims(&[("region", "eu")]),
@@ -335,7 +335,7 @@ fn a_quote_names_the_cheapest_16_and_counts_the_others_by_reason() {
     let offers: Vec<OfferId> = quote.offers.iter().map(|quoted| quoted.offer).collect();
     cheap.reverse();
     assert_eq!(offers, cheap[..16]);
-    assert_eq!((quote.offers[0].price, quote.offers[0].premium), (usd(10_001), usd(2_001)));
+    assert_eq!((quote.offers[0].price, quote.offers[0].premium), (usd(10_003), usd(2_001)));
     assert_eq!(quote.excluded[0].reason, r#"region != "us" is false"#);
     assert_eq!((quote.excluded[0].offers, quote.examined), (20, 40));
     // What the quote names takes the order.

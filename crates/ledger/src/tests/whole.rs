@@ -56,7 +56,7 @@ fn recorded() -> Fixture {
 fn the_same_blocks_give_the_same_root_and_it_is_pinned() {
     let (first, second) = (recorded().ledger.end().root, recorded().ledger.end().root);
     assert_eq!(first, second);
-    let pinned = "ac8b309565e742cb9ae05cfe5531c308b453b95735d2b2a65c34fb50a847d276";
+    let pinned = "1932662e2e1238a64ebc527e266e048ab0013234cf0c07f7f590e4b22fb1a57c";
     assert_eq!(first.to_string(), pinned);
 }
 

@@ -38,6 +38,7 @@ impl Execute for Argue<'_> {
             is_accuser: match dispute.accuser {
                 Accuser::Auditor { address } => acts_for == Some(address),
                 Accuser::Tenant { .. } => signer == lease.tenant,
+                Accuser::Nobody => false,
             },
         };
         let dispute = dispute::argue(state, &lease, dispute, &arguer, argument)?;

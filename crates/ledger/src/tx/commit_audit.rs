@@ -45,6 +45,7 @@ impl Execute for CommitAudit {
             assignment.auditor
         };
         state.put(Key::Audit(lease.id), &audit)?;
+        audit::end_work(state, &lease, auditor)?;
         state.emit(Event::AuditCommitted { lease: lease.id, auditor });
         let is_last = audit.current().all(|assigned| assigned.commitment.is_some());
         if is_last { audit::begin_reveals(state, &mut lease, &audit) } else { Ok(()) }

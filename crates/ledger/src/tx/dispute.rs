@@ -1,12 +1,10 @@
 //! `dispute`: a tenant says that a receipt is wrong.
 
-use types::{
-    Accuser, Amount, Asset, CheckState, Hash, Lease, LeaseId, Readers, Reject, SignedReceipt,
-};
+use types::{Accuser, Amount, Asset, CheckState, Hash, Lease, LeaseId, Readers, Reject};
 
 use super::{Context, Execute, covers, known_lease};
 use crate::{
-    dispute,
+    audit, dispute,
     key::{Key, Row},
     slash,
     state::{Broken, State},
@@ -45,8 +43,8 @@ impl Execute for Dispute {
         }
         let bond = state.parameters().dispute_bond.max(lease.settlement.gross);
         covers(state, Row::Wallet(context.signer), Asset::Usd, bond)?;
-        let receipt: SignedReceipt = state.need(Key::Receipt(id, lease.receipts))?;
-        Ok(Plan { lease, work_root: receipt.receipt.work_root, bond })
+        let work_root = audit::work_root(state, &lease)?;
+        Ok(Plan { lease, work_root, bond })
     }
 
     fn apply(plan: Plan, state: &mut State, context: &Context) -> Result<(), Broken> {

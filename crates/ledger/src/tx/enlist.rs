@@ -1,6 +1,6 @@
 //! `enlist`: a provider becomes an auditor of a class, or changes its terms.
 
-use types::{Auditor, AuditorTerms, List, Provider, Reject, Time, limits::OFFER_SLOTS_MAX};
+use types::{Auditor, AuditorTerms, List, Provider, Reject, Time};
 
 use super::{Context, Execute, acting_provider};
 use crate::{
@@ -29,9 +29,7 @@ impl Execute for Enlist<'_> {
             return Err(Reject::StakeShort);
         }
         let class = classes::find(terms.class).ok_or(Reject::ClassUnknown)?;
-        let epoch = state.parameters().epoch_ms;
-        let is_understood = class.capacity(terms.terms.as_slice(), terms.slots, epoch).is_ok();
-        if !is_understood || terms.slots == 0 || terms.slots > OFFER_SLOTS_MAX {
+        if class.audits(terms.terms.as_slice()).is_err() {
             return Err(Reject::AuditorMalformed);
         }
         let known: Option<Auditor> = state.get(Key::Auditor(terms.class, provider.address))?;
@@ -43,8 +41,9 @@ impl Execute for Enlist<'_> {
         let auditor = match known {
             Some(auditor) => Auditor { terms, ..auditor },
             None => {
-                let barred_until = Time::from_ms(0);
-                Auditor { terms, seats: List::default(), open: 0, barred_until }
+                let never = Time::from_ms(0);
+                let seats = List::default();
+                Auditor { terms, seats, open: 0, free_at: never, barred_until: never }
             }
         };
         Ok(Plan { provider, auditor })

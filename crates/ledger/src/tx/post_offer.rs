@@ -50,7 +50,7 @@ impl<'a> Execute for PostOffer<'a> {
         if !only_declared(&terms.claims) || claimed.plus(capacity).is_err() {
             return Err(Reject::OfferMalformed);
         }
-        if terms.minimum < parameters.receipt_minimum {
+        if terms.minimum < parameters.receipt_minimum || terms.rate < class.rate_min() {
             return Err(Reject::OfferMinimum);
         }
         let latest = context.now.after(parameters.market_horizon_ms);

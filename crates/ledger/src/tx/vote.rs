@@ -1,8 +1,8 @@
 //! `vote`: for a change of what governs the network.
 
 use types::{
-    Address, Amount, Asset, BasisPoints, Change, Duration, Encode, Event, Hash, Parameters,
-    Provider, Reject, Time, codec, limits::BLOCK_DUE_MAX,
+    Address, Asset, BasisPoints, Change, Duration, Encode, Event, Hash, Parameters, Provider,
+    Reject, Time, codec, limits::BLOCK_DUE_MAX,
 };
 
 use schemars::JsonSchema;
@@ -119,9 +119,11 @@ pub(crate) fn conclude(state: &mut State, hash: Hash) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Takes stake that a voter lost out of its votes, so that they weigh no more than what stays.
-pub(crate) fn weaken(state: &mut State, voter: Address, lost: Amount) -> Result<(), Broken> {
-    if lost.is_zero() || state.need::<Provider>(Key::Provider(voter))?.votes == 0 {
+/// Lets the votes of a voter that lost stake weigh no more than what stays.
+pub(crate) fn weaken(state: &mut State, voter: Address) -> Result<(), Broken> {
+    let stake = state.balance(Row::Stake(voter), Asset::Wild)?;
+    // Without a token each validator weighs one, whatever it did.
+    if !state.charter().token || state.need::<Provider>(Key::Provider(voter))?.votes == 0 {
         return Ok(());
     }
     let proposals = state.all(Prefix::Proposals).map(|entry| entry.map(|(key, _)| key));
@@ -129,7 +131,7 @@ pub(crate) fn weaken(state: &mut State, voter: Address, lost: Amount) -> Result<
         let Key::Proposal(hash) = key else { return Err(Broken) };
         let Some(weight) = state.get::<u64>(Key::Vote(hash, voter))? else { continue };
         let mut proposal: Proposal = state.need(key)?;
-        let part = lost.get().min(weight);
+        let part = weight.saturating_sub(stake.get());
         proposal.weight = proposal.weight.checked_sub(part).ok_or(Broken)?;
         state.put(key, &proposal)?;
         state.put(Key::Vote(hash, voter), &weight.saturating_sub(part))?;

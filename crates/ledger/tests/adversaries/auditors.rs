@@ -61,21 +61,12 @@ pub(crate) fn frames(lying: bool) -> Trial {
 pub(crate) fn denies(parameters: &Parameters, colluding: usize) -> Trial {
     let audit = audits(500, 1);
     let price = limit_price(parameters, &audit, 8);
-    let part = |colluding: usize, all: usize| {
-        float(colluding.try_into().unwrap()) / float(all.try_into().unwrap())
-    };
-    // By rounds: two of three that could not outweigh one that agrees. Who agrees is paid out of
-    // the premium; where nobody does, that goes back too.
-    let first_two = part(colluding, 8) * part(colluding - 1, 7);
-    let first_and_last = part(colluding, 8) * part(8 - colluding, 7) * part(colluding - 1, 6);
-    let all = first_two * part(colluding.saturating_sub(2), 6);
-    let refunded = first_two + first_and_last;
     let mut coalition = friends(colluding);
     coalition[0] = "tenant";
     Trial {
         adversary: "denies work",
         setting: format!("8 × {price} µUSD, p 5 %, k 1, ρ {colluding}/8"),
-        computed: 8.0 * float(price.try_into().unwrap()) * 0.05 * (refunded + 0.05 * all),
+        computed: 0.0,
         weight: 3,
         is_bound: false,
         coalition,

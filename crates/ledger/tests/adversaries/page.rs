@@ -8,7 +8,7 @@ use types::Parameters;
 
 use crate::detection::Detection;
 use crate::mixes::{CHEATS, detections, found};
-use crate::rows::{ROWS, Row, Verdict, check};
+use crate::rows::{ROWS, Row, check};
 use crate::world::World;
 use crate::{is_long, setting};
 
@@ -40,48 +40,22 @@ where few are found chance is great and the computed gain says more.
 `IDLEWILD_LONG=1 cargo test --release -p ledger --test adversaries` plays 10,000 and more, and
 20,000 mixes, in about five minutes.
 
-The rule: to fake work of price R does not pay iff g·R < d·(S + R), with d = p·(1 − ρ^k), S the
-half of the stake that is lost, and R what is not paid. The ledger lets no provider have more
-open than makes that so, with ρ at 1/2 (`exposure` and `cover`).
+The rule: to fake work of price R does not pay iff g·(1 + p·k·ρ^k)·R < d·(S + n·R), with
+d = p·(1 − ρ^k), S what is lost of the stake for good, and n the part of a price that the provider
+gets. Of the half that is slashed, half is burned, and up to ρ of the other half may come back
+through friends who accuse. The ledger lets no provider have more open than makes that so, with ρ
+at 1/2 (`exposure` and `cover`).
 
 ";
 
 const OPEN: &str = "
-## What pays
-
-- **at the edge**: the limit counts the whole price as lost, of which a provider never has more
-  than 92 %, and not what friends among the auditors save. It pays 0.03 USD on 1.28, and only
-  for whom honest work costs its whole price; over doing nothing it loses 0.07. Least change:
-  `exposure` is R·(g·(1 + p·k·ρ^k) − d·(1 − β − τ))/d, which takes 3 % off the limit.
-- **turncoats**: with k > 1, friends see who was drawn beside them before they commit. They
-  accuse where they cannot save the cheat, and share its stake. It pays 0.49 USD on 4.05, and
-  0.16 over doing nothing. Least change: `cover` counts what does not come back, `burn + (1 −
-  burn)·(1 − ρ)` of the slash (3/4), or accusers get at most some fees.
-- **withheld inputs**: who can make inputs vanish is never slashed. They lie at the network's
-  nodes, not at the provider, so that it takes a node's help, or inputs that a node has dropped.
-  Least change: where auditors cannot have inputs, validators are asked; and a provider is
-  suspended after some such ends, as after leases that it did not start.
-- **undercuts auditors**: an audit pays the lease's price, so that who asks more never comes.
-  The program asks for nothing, so that today this takes auditors that have been set so. Least
-  change: a tenant whose work was drawn and nobody took (unattended) may dispute without a bond.
-- **hides behind limits**: an auditor must be able to do the units of the receipt within the
-  lease's time, but the offer that serves it need not. Who says more than any auditor does in it
-  is never audited. `idlewild run` allows 1T of fuel in 10 minutes by itself, more than a machine
-  does below 1,667 Mfuel a second. Least change: auditors have the time that the units settled
-  take them, however short the lease was; and offers must be as fast as the order allows.
-- **denies work**: `unavailable` costs nothing. An honest provider loses no stake, but its pay:
-  1.8 % of it at p 5 % and ρ 1/2. Least change: where one agrees and others could not, a
-  dispute opens; who could not do what validators could loses its seats for an epoch.
-- **copied receipt**: the root of the same job is the same for every provider, and stands in the
-  block. The results are right; but who orders twice to compare compares nothing. Least change:
-  the root covers the provider.
-- **repeated roots**: what a round has revealed is public in the next. Least change: fees go
-  to agreements of the first round that has one.
-
 ## What is not covered
 
-- Auditors that are kept busy for as long as a draw is tried: 3 times, a commit window apart. One
-  flood is played; to keep it up costs 0.04 USD a time for 8 auditors, whatever the fake brings.
+- Floods of auditors and validators at once: where neither come to the end of the work, it is
+  paid, since nobody said anything against it. For auditors alone validators step in.
+- Work that few machines can do, such as jobs with more memory than most have: auditors are drawn
+  among those who can, who may be friends of whoever serves such work.
+- Auditors that are kept off the network until friends are drawn instead, twice a lease.
 - One validator: it decides every dispute, and knows the beacon first. The software says
   \"audits: not independent\".
 - More than half of the seats with the cheat's friends. Seats are by stake, at most 64 for a
@@ -89,8 +63,11 @@ const OPEN: &str = "
 - More than a third of the validators lying. Of 4, one may.
 - A p below the class's minimum, and orders that nobody may check (`--private`): they are paid
   unverified.
-- Faults of honest machines: who differs by a fault loses as a cheat does. Auditors do work
-  twice before they accuse.
+- Faults of honest machines: who differs by a fault loses as a cheat does. Auditors do work on
+  two engines before they accuse, unless there is no time left for the second.
+- Validators that repeat what others ruled: rulings are open, and nobody is paid for one.
+- Friends who keep back what they committed to, once they see that an honest auditor accuses: they
+  lose their seats, not their stake.
 - What is not on the ledger: bribes, or several who share one machine.
 - Results that are not handed over: the ledger does not see them.
 ";
@@ -150,17 +127,10 @@ fn text() -> String {
     page.push_str("\n| adversary | what it does | what it gains | what it loses |");
     page.push_str(" when it is found | test |\n|---|---|---|---|---|---|\n");
     for row in ROWS {
-        let Row { adversary, does, gains, loses, found, test, verdict, .. } = row;
-        let adversary = match verdict {
-            Verdict::Pays => format!("**{adversary}**"),
-            Verdict::Loses | Verdict::Nothing => (*adversary).to_owned(),
-        };
+        let Row { adversary, does, gains, loses, found, test, .. } = row;
         writeln!(page, "| {adversary} | {does} | {gains} | {loses} | {found} | `{test}` |")
             .unwrap();
     }
-    page.push_str(
-        "\nWhat is printed in bold pays, as far as it is not prevented elsewhere (below).\n",
-    );
     page.push_str(MODEL);
     page.push_str("| adversary | setting | computed | played | over doing nothing | found |\n");
     page.push_str("|---|---|---|---|---|---|\n");

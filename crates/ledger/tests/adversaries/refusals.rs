@@ -5,7 +5,7 @@ use types::{Action, Amount, Asset, Change, Duration, Finding, LeaseId, Parameter
 use ledger::Row;
 
 use crate::players::{Auditing, opening};
-use crate::world::{AUDITORS, Deal, STAKE, Work, World, address, audits, found, key};
+use crate::world::{AUDITORS, Deal, STAKE, Work, World, address, audits, done, key};
 
 /// A lease that is always audited by so many.
 fn deal(work: Work, auditors: u8) -> Deal {
@@ -19,7 +19,7 @@ fn worlds() -> [World; 2] {
 
 /// Lets the draw of the leases that were handed in come.
 fn draw(world: &mut World) {
-    world.pass(world.parameters.draw_delay_ms.as_ms());
+    world.pass(1);
 }
 
 fn usd(world: &World, name: &str) -> u64 {
@@ -35,8 +35,8 @@ fn a_receipt_that_is_handed_in_cannot_be_replaced() {
     for mut world in worlds() {
         let deal = deal(Work::Fake, 1);
         let lease = world.play(&deal).unwrap();
-        let claimed = world.receipt(lease, &deal, found("fake", lease).work_root().unwrap());
-        let right = world.receipt(lease, &deal, found("right", lease).work_root().unwrap());
+        let claimed = world.receipt(lease, &deal, &done("fake", lease, 100_000));
+        let right = world.receipt(lease, &deal, &done("right", lease, 100_000));
         let mut second = right.clone();
         second.receipt.sequence = 2;
         for _ in 0..2 {
@@ -71,11 +71,11 @@ fn a_receipt_of_another_providers_key_is_refused() {
         let [lease, other] = [&mine, &others].map(|deal| world.open(deal).unwrap());
         world.ok("provider", Action::Start { lease });
         world.ok("provider 2", Action::Start { lease: other });
-        let root = found("right", lease).work_root().unwrap();
+        let root = done("right", lease, 100_000);
         // Its lease under another's key; another's lease under its own; another's receipt as its.
-        let mut foreign = world.receipt(lease, &mine, root);
+        let mut foreign = world.receipt(lease, &mine, &root);
         foreign.node_key = key("provider 2 node");
-        let mut claim = world.receipt(other, &mine, root);
+        let mut claim = world.receipt(other, &mine, &root);
         claim.node_key = key("provider node");
         for signed in [foreign, claim] {
             let action = Action::SubmitReceipt(Box::new(signed));
@@ -108,7 +108,7 @@ fn late_provider(world: &mut World) {
         world.pass(world.parameters.start_window_ms.as_ms() - 1);
         world.ok("provider", Action::Start { lease });
         let left = world.lease(lease).ends.since(world.now()).as_ms();
-        let mut signed = world.receipt(lease, &deal, found("right", lease).work_root().unwrap());
+        let mut signed = world.receipt(lease, &deal, &done("right", lease, 100_000));
         world.pass(left - early);
         signed.receipt.to = signed.receipt.from.after(Duration::from_ms(1));
         let action = Action::SubmitReceipt(Box::new(signed));
@@ -122,7 +122,7 @@ fn late_auditor(world: World) {
         let lease = world.play(&deal(Work::Right, 1)).unwrap();
         draw(&mut world);
         let name = world.drawn(lease)[0];
-        let opening = opening(lease, name, found("right", lease));
+        let opening = opening(lease, name, done("right", lease, 100_000));
         let is_taken = |result| match early {
             0 => assert_eq!(result, Err(Reject::AuditState)),
             _ => assert_eq!(result, Ok(())),
@@ -156,7 +156,7 @@ fn a_copied_commitment_opens_to_nothing() {
         let lease = world.play(&deal(Work::Right, 2)).unwrap();
         draw(&mut world);
         let drawn = world.drawn(lease);
-        let honest = opening(lease, drawn[0], found("right", lease));
+        let honest = opening(lease, drawn[0], done("right", lease, 100_000));
         for name in &drawn {
             world.ok(name, Action::CommitAudit { lease, commitment: honest.commit() });
         }
@@ -166,9 +166,11 @@ fn a_copied_commitment_opens_to_nothing() {
         assert_eq!(world.run(drawn[1], reveal), Err(Reject::AuditCommitment));
         let thief = usd(&world, drawn[1]);
         world.pass(world.parameters.reveal_window_ms.as_ms());
-        assert_eq!((world.check(lease), usd(&world, drawn[1])), ("passed", thief));
-        let enlist = Action::Enlist(Box::new(world.auditor(0)));
+        assert_eq!((world.check(lease), usd(&world, drawn[1])), ("disputed", thief));
+        let enlist = Action::Enlist(Box::new(world.auditor()));
         assert_eq!(world.run(drawn[1], enlist), Err(Reject::AuditorBarred));
+        world.settle();
+        assert_eq!((world.check(lease), usd(&world, drawn[1])), ("passed", thief));
     }
 }
 
@@ -185,40 +187,50 @@ fn say(world: &mut World, lease: LeaseId, findings: &[(&str, Finding)]) {
 }
 
 #[test]
-fn roots_of_an_earlier_round_can_be_repeated() {
+fn no_round_follows_one_that_has_shown_a_root() {
     for mut world in worlds() {
         let lease = world.play(&deal(Work::Right, 2)).unwrap();
         draw(&mut world);
-        let first = world.drawn(lease);
-        let right = found("right", lease);
-        say(&mut world, lease, &[(first[0], right), (first[1], Finding::Unavailable)]);
-        draw(&mut world);
-        let second = world.drawn(lease);
-        let thief = usd(&world, second[0]);
-        say(&mut world, lease, &[(second[0], right), (second[1], right)]);
-        assert_eq!(world.check(lease), "passed");
-        // The two fees that the order pays for: one of the first round, one of the second.
-        let paid: u64 = second.iter().map(|name| usd(&world, name)).sum();
-        assert_eq!(paid, 2 * thief + 100_000);
+        let drawn = world.drawn(lease);
+        let right = done("right", lease, 100_000);
+        say(&mut world, lease, &[(drawn[0], right), (drawn[1], Finding::Unavailable)]);
+        assert_eq!(world.check(lease), "disputed");
+        world.settle();
+        assert_eq!((world.check(lease), world.drawn(lease)), ("passed", drawn));
     }
 }
 
 #[test]
-fn who_starves_auditors_has_its_work_unchecked_and_pays_the_premium() {
+fn no_block_comes_between_a_receipt_and_its_draw() {
+    for mut world in worlds() {
+        let lease = world.play(&deal(Work::Fake, 1)).unwrap();
+        assert_eq!(world.check(lease), "waiting");
+        // The earliest block that can be, whoever makes it.
+        world.pass(1);
+        assert_eq!(world.check(lease), "committing");
+    }
+}
+
+#[test]
+fn who_lets_a_lease_run_short_is_audited_all_the_same() {
     for world in worlds() {
-        let mut dear = world.clone();
-        for name in AUDITORS {
-            let terms = dear.auditor(100_501);
-            dear.ok(name, Action::Enlist(Box::new(terms)));
-        }
-        for mut world in [dear, world.with_short_leases()] {
-            let before = usd(&world, "tenant");
-            let lease = world.play(&Deal { price: 100_500, ..deal(Work::Right, 1) });
-            let lease = lease.unwrap();
-            world.settle();
-            assert_eq!(world.check(lease), "unattended");
-            assert_eq!(usd(&world, "tenant"), before - 201_000);
-        }
+        let mut world = world.with_short_leases();
+        let before = usd(&world, "tenant");
+        let lease = world.play(&Deal { price: 100_500, ..deal(Work::Right, 1) }).unwrap();
+        world.settle();
+        assert_eq!((world.check(lease), usd(&world, "tenant")), ("passed", before - 201_000));
+    }
+}
+
+#[test]
+fn who_offers_below_what_power_costs_is_refused() {
+    for mut world in worlds() {
+        let rate = classes::CLASSES[0].rate_min();
+        let mut terms = world.offer(rate.get());
+        world.ok("provider", Action::PostOffer(Box::new(terms.clone())));
+        terms.rate = types::Rate::new(rate.get() - 1).unwrap();
+        let refused = world.run("provider", Action::PostOffer(Box::new(terms)));
+        assert_eq!(refused, Err(Reject::OfferMinimum));
     }
 }
 
@@ -250,9 +262,8 @@ fn auditors_of_all_kinds_of_idleness_keep_their_stake() {
             let lease = world.play(&deal(Work::Right, 2)).unwrap();
             world.settle();
             world.assert_only_slashed(&[]);
-            let expected =
-                if auditing == Auditing::Unavailable { "unavailable" } else { "unattended" };
-            assert_eq!(world.check(lease), expected);
+            // Validators have done it.
+            assert_eq!(world.check(lease), "passed");
         }
     }
 }

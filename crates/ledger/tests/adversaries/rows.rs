@@ -3,11 +3,11 @@
 use types::Parameters;
 
 use crate::auditors::{audits_lazily, denies, frames};
-use crate::dodges::{copies_a_receipt, floods, hides, undercuts, withholds};
+use crate::dodges::{copies_a_receipt, floods, hides, pads, withholds};
 use crate::fakes::{at_the_edge, collusions, runs_away, splits, turncoats, wrong_outputs};
 use crate::players::Auditing;
 use crate::seeds;
-use crate::tenants::{deals_with_itself, disputes_falsely};
+use crate::tenants::{deals_with_itself, disputes_falsely, disputes_itself};
 use crate::trial::{Measured, Trial};
 use crate::world::{World, audits};
 
@@ -18,8 +18,6 @@ pub(crate) enum Verdict {
     Loses,
     /// It brings nothing, or is refused.
     Nothing,
-    /// It pays: the rules do not prevent it.
-    Pays,
 }
 
 /// A strategy, as the page tells it.
@@ -46,15 +44,16 @@ pub(crate) fn check(row: &Row, trial: &Trial, base: &World, seeds: u64) -> Measu
     println!("{adversary}, {setting}: computed {computed:.0}, played {gain:.0} ± {error:.0}");
     // The rest is what rounding to whole micro-USD leaves.
     let slack = 4.5 * error + 10.0;
-    assert!(gain < computed + slack, "{adversary}, {setting}: {gain} ± {error}, not {computed}");
     // Of fewer seeds what is rare may not come at all.
-    if !trial.is_bound && seeds >= FEW {
+    if seeds >= FEW || trial.weight == 1 {
+        assert!(gain < computed + slack, "{adversary}, {setting}: {gain} ± {error}");
+    }
+    if seeds >= FEW && !trial.is_bound {
         assert!(gain > computed - slack, "{adversary}, {setting}: {gain} ± {error}");
     }
     match row.verdict {
         Verdict::Loses => assert!(*computed < 0.0, "{adversary}, {setting}: {computed}"),
         Verdict::Nothing => assert!(computed.abs() < 1.0, "{adversary}, {setting}: {computed}"),
-        Verdict::Pays => assert!(*computed > 0.0, "{adversary}, {setting}: {computed}"),
     }
     measured
 }
@@ -103,14 +102,15 @@ rows_hold! {
     auditors_that_lie_together_lose_and_slash_nobody: "lying auditors",
     who_disputes_right_work_loses_the_bond: "false disputer",
     a_ring_that_deals_with_itself_drains_nothing: "ring",
-    one_lease_at_the_limit_with_half_the_auditors_is_not_covered_by_all: "at the edge",
-    turncoats_win_back_a_part_of_the_stake: "turncoats",
-    who_can_withhold_inputs_is_not_slashed: "withheld inputs",
+    one_lease_at_the_limit_does_not_pay_with_half_the_auditors: "at the edge",
+    turncoats_do_not_save_a_cheat: "turncoats",
+    who_withholds_inputs_from_auditors_is_judged_by_validators: "withheld inputs",
     full_auditors_do_not_let_a_fake_pass: "floods auditors",
-    work_below_what_auditors_ask_is_not_checked: "undercuts auditors",
-    work_that_may_outlast_its_lease_is_not_checked: "hides behind limits",
-    a_tenant_whose_friends_deny_work_gets_some_for_nothing: "denies work",
-    a_receipt_of_the_same_job_can_be_copied: "copied receipt",
+    work_that_may_outlast_its_lease_is_checked: "hides behind limits",
+    a_tenant_whose_friends_deny_work_pays_all_the_same: "denies work",
+    a_receipt_of_the_same_job_cannot_be_copied: "copied receipt",
+    who_bills_more_than_it_did_is_found: "padded bill",
+    a_ring_that_accuses_itself_loses_its_stake: "ring that accuses itself",
 }
 
 /// Every strategy.
@@ -237,12 +237,12 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         adversary: "repeated roots",
-        does: "says in a later round what an earlier one has shown",
-        gains: "the fee of a round after the first, without the work",
-        loses: "nothing where they are right, stake where they are not",
-        found: "not where they are right; roots of a refuted round cost it stake",
-        verdict: Verdict::Pays,
-        test: "roots_of_an_earlier_round_can_be_repeated",
+        does: "waits for a round in which others have shown the roots",
+        gains: "nothing",
+        loses: "nothing",
+        found: "no round follows one that has shown a root",
+        verdict: Verdict::Nothing,
+        test: "no_round_follows_one_that_has_shown_a_root",
         trials: |_| Vec::new(),
     },
     Row {
@@ -259,8 +259,8 @@ pub(crate) const ROWS: &[Row] = &[
         adversary: "lazy auditor",
         does: "always says that the work could not be had",
         gains: "the cost of the work",
-        loses: "the fee",
-        found: "not",
+        loses: "the fee, and its seats for an epoch",
+        found: "by the validators",
         verdict: Verdict::Nothing,
         test: "an_auditor_that_always_says_unavailable_gains_nothing",
         trials: |_| vec![audits_lazily("lazy auditor", Auditing::Unavailable, 0.0)],
@@ -302,12 +302,12 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         adversary: "starving tenant",
-        does: "pays less than any auditor asks, or lets a lease run too short for them",
-        gains: "nothing: its premium is gone",
-        loses: "the check of its own work",
-        found: "at the draw: unattended",
+        does: "lets a lease run shorter than its work takes auditors",
+        gains: "nothing: they have the time that it takes them",
+        loses: "nothing",
+        found: "at the reveal, as ever",
         verdict: Verdict::Nothing,
-        test: "who_starves_auditors_has_its_work_unchecked_and_pays_the_premium",
+        test: "who_lets_a_lease_run_short_is_audited_all_the_same",
         trials: |_| Vec::new(),
     },
     Row {
@@ -338,80 +338,110 @@ pub(crate) const ROWS: &[Row] = &[
         adversary: "at the edge",
         does: "fakes one lease that takes up its whole limit, half of the auditors its friends",
         gains: "what friends' audits would cost, and the fee on what it does not lose",
-        loses: "about as much as it gains",
+        loses: "more than it gains: the limit counts with them",
         found: "2.5 % of the time",
-        verdict: Verdict::Pays,
-        test: "one_lease_at_the_limit_with_half_the_auditors_is_not_covered_by_all",
+        verdict: Verdict::Loses,
+        test: "one_lease_at_the_limit_does_not_pay_with_half_the_auditors",
         trials: at_the_edge,
     },
     Row {
         adversary: "turncoats",
         does: "as colluding auditors, but a friend that is drawn beside an honest auditor accuses",
-        gains: "a quarter of what the cheat loses comes back to it",
+        gains: "as colluding auditors, and a quarter of the stake that it loses",
         loses: "the rest",
         found: "as colluding auditors",
-        verdict: Verdict::Pays,
-        test: "turncoats_win_back_a_part_of_the_stake",
+        verdict: Verdict::Loses,
+        test: "turncoats_do_not_save_a_cheat",
         trials: turncoats,
     },
     Row {
         adversary: "withheld inputs",
-        does: "fakes, and nobody who is drawn can have the inputs",
-        gains: "the price of all that is not drawn",
-        loses: "the price of what is drawn; never stake",
-        found: "p of the time, refunded",
-        verdict: Verdict::Pays,
-        test: "who_can_withhold_inputs_is_not_slashed",
+        does: "fakes, and neither who is drawn nor one of the validators can have the inputs",
+        gains: "as wrong output",
+        loses: "as wrong output",
+        found: "p of the time, by the validators",
+        verdict: Verdict::Loses,
+        test: "who_withholds_inputs_from_auditors_is_judged_by_validators",
         trials: |parameters| vec![withholds(parameters, 8)],
     },
     Row {
         adversary: "floods auditors",
-        does: "fills all auditors' slots with cheap leases of its own, then fakes one at its limit",
-        gains: "nothing more: the draw is tried again",
-        loses: "what the audits of its own leases cost, and as wrong output",
-        found: "as wrong output, a window later",
+        does: "takes the time of all auditors for a day with a job of its own, then fakes one at its limit",
+        gains: "nothing more: validators do the audit",
+        loses: "what its own job and its audits cost, and as wrong output",
+        found: "as wrong output, by the validators",
         verdict: Verdict::Loses,
         test: "full_auditors_do_not_let_a_fake_pass",
         trials: |parameters| vec![floods(parameters)],
     },
     Row {
         adversary: "undercuts auditors",
-        does: "fakes at prices below what auditors ask",
-        gains: "all prices",
+        does: "offers for less than checking costs",
+        gains: "nothing",
         loses: "nothing",
-        found: "never: nobody is drawn",
-        verdict: Verdict::Pays,
-        test: "work_below_what_auditors_ask_is_not_checked",
-        trials: |parameters| vec![undercuts(parameters)],
+        found: "refused: offer/minimum; an audit pays the price, and auditors ask no other",
+        verdict: Verdict::Nothing,
+        test: "who_offers_below_what_power_costs_is_refused",
+        trials: |_| Vec::new(),
     },
     Row {
         adversary: "hides behind limits",
         does: "fakes, and says that it was more units than any auditor does in the lease's time",
-        gains: "all prices",
-        loses: "nothing",
-        found: "never: nobody is drawn",
-        verdict: Verdict::Pays,
-        test: "work_that_may_outlast_its_lease_is_not_checked",
+        gains: "as wrong output",
+        loses: "as wrong output",
+        found: "as wrong output: auditors have the time that it takes them",
+        verdict: Verdict::Loses,
+        test: "work_that_may_outlast_its_lease_is_checked",
         trials: |parameters| vec![hides(parameters)],
     },
     Row {
         adversary: "denies work",
         does: "orders, and its friends among the auditors say that the inputs could not be had",
-        gains: "refunds of work that it has",
-        loses: "nothing",
-        found: "not",
-        verdict: Verdict::Pays,
-        test: "a_tenant_whose_friends_deny_work_gets_some_for_nothing",
+        gains: "nothing",
+        loses: "their fees, and their seats for an epoch",
+        found: "by the validators",
+        verdict: Verdict::Nothing,
+        test: "a_tenant_whose_friends_deny_work_pays_all_the_same",
         trials: |parameters| vec![denies(parameters, 2), denies(parameters, 4)],
     },
     Row {
         adversary: "copied receipt",
         does: "serves a job that another provider serves too, and copies the root of its receipt",
-        gains: "the price",
-        loses: "nothing: the root is right",
-        found: "not",
-        verdict: Verdict::Pays,
-        test: "a_receipt_of_the_same_job_can_be_copied",
-        trials: |_| vec![copies_a_receipt()],
+        gains: "as wrong output",
+        loses: "as wrong output",
+        found: "as wrong output: a root is sealed to its lease",
+        verdict: Verdict::Loses,
+        test: "a_receipt_of_the_same_job_cannot_be_copied",
+        trials: |parameters| vec![copies_a_receipt(parameters)],
+    },
+    Row {
+        adversary: "padded bill",
+        does: "does the work, and bills twice as much, or names another output",
+        gains: "half as much as wrong output",
+        loses: "as wrong output",
+        found: "as wrong output: the root covers the bill",
+        verdict: Verdict::Loses,
+        test: "who_bills_more_than_it_did_is_found",
+        trials: |parameters| vec![pads(parameters)],
+    },
+    Row {
+        adversary: "ring that accuses itself",
+        does: "is tenant, provider and all auditors, passes its own fake and disputes it",
+        gains: "nothing of pool or treasury",
+        loses: "half of the stakes of provider and auditors, but what its tenant is given of that",
+        found: "it says so itself",
+        verdict: Verdict::Loses,
+        test: "a_ring_that_accuses_itself_loses_its_stake",
+        trials: |_| vec![disputes_itself()],
+    },
+    Row {
+        adversary: "grinds the draw",
+        does: "makes blocks until one does not draw its work",
+        gains: "nothing: the next block draws, and its beacon comes with the receipt's block",
+        loses: "what the transactions cost",
+        found: "as wrong output",
+        verdict: Verdict::Nothing,
+        test: "no_block_comes_between_a_receipt_and_its_draw",
+        trials: |_| Vec::new(),
     },
 ];

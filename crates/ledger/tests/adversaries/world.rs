@@ -25,9 +25,6 @@ pub(crate) const TENANTS: [&str; 3] = ["tenant", "tenant 2", "tenant 3"];
 pub(crate) const VALIDATORS: [&str; 4] = ["validator", "validator 2", "validator 3", "validator 4"];
 /// Micro-WILD that each provider and auditor stakes.
 pub(crate) const STAKE: u64 = 100_000_000;
-/// Audits that an auditor does at a time, as the program that providers run enlists.
-const SLOTS_OF_AUDITOR: u32 = 2;
-
 /// Units that each machine does in a second.
 const SPEED: u64 = 1_000;
 
@@ -38,12 +35,12 @@ pub(crate) enum Work {
     /// Right, and the coalition knows it without doing it.
     Known,
     Fake,
-    /// Fake, and whoever wants to redo it cannot have its inputs.
+    /// Fake, and neither auditors nor one of the validators can have its inputs.
     Withheld,
     /// What another lease's work gave.
     Of(LeaseId),
-    /// What another lease's work gave, which is the same work.
-    Same(LeaseId),
+    /// Right, but with a bill for twice as much.
+    Padded,
 }
 
 /// A lease that was played.
@@ -108,7 +105,24 @@ pub(crate) fn audits(probability: u16, auditors: u8) -> AuditTerms {
     AuditTerms { probability, auditors, readers: Readers::Auditors }
 }
 
-/// Returns what work of this kind gives for a lease.
+/// Returns the meter reading of a lease at this price.
+fn usage(lease: LeaseId, price: u64) -> job::Usage {
+    let output = types::ContentHash::of(lease.as_bytes());
+    job::Usage { fuel: price * job::FUEL_PER_UNIT, exit: job::Exit::Code(0), output }
+}
+
+fn trace_root(kind: &str, lease: LeaseId) -> Hash {
+    Hash::of("adversary trace", &[kind.as_bytes(), lease.as_bytes()])
+}
+
+/// Returns what work of this kind gives for a lease at this price, with the result that its
+/// receipt says.
+pub(crate) fn done(kind: &str, lease: LeaseId, price: u64) -> Finding {
+    let result_root = usage(lease, price).result_root();
+    Finding::Work { result_root, trace_root: trace_root(kind, lease) }
+}
+
+/// Returns what somebody makes up.
 pub(crate) fn found(kind: &str, lease: LeaseId) -> Finding {
     let root = |part: &str| {
         Hash::of("adversary work", &[kind.as_bytes(), part.as_bytes(), lease.as_bytes()])
@@ -160,11 +174,11 @@ impl World {
         }
         for name in AUDITORS {
             world.provide(name, STAKE);
-            world.ok(name, Action::Enlist(Box::new(world.auditor(0))));
+            world.ok(name, Action::Enlist(Box::new(world.auditor())));
         }
         for name in PROVIDERS {
             world.provide(name, STAKE);
-            world.post(name);
+            world.post(name, 1_000_000);
         }
         world.fill_treasury();
         world.costs.clear();
@@ -225,27 +239,27 @@ impl World {
         self.ok(name, Action::Stake { amount: micro(stake) });
     }
 
-    /// Returns the terms of an auditor that asks at least so much for an audit.
-    pub(crate) fn auditor(&self, minimum: u64) -> AuditorTerms {
-        AuditorTerms {
-            class: class(),
-            terms: Blob::new(CLASSES[0].sample(1).terms).unwrap(),
-            rate: Rate::default(),
-            minimum: micro(minimum),
-            slots: SLOTS_OF_AUDITOR,
-        }
+    /// Returns the terms of an auditor.
+    pub(crate) fn auditor(&self) -> AuditorTerms {
+        AuditorTerms { class: class(), terms: Blob::new(CLASSES[0].sample(1).terms).unwrap() }
     }
 
-    fn post(&mut self, name: &'static str) {
-        let terms = OfferTerms {
+    /// Returns the terms of an offer at so much for a million units.
+    pub(crate) fn offer(&self, rate: u64) -> OfferTerms {
+        OfferTerms {
             class: class(),
             terms: Blob::new(CLASSES[0].sample(1).terms).unwrap(),
             claims: Claims::default(),
-            rate: Rate::new(1_000_000).unwrap(),
+            rate: Rate::new(rate).unwrap(),
             minimum: self.parameters.receipt_minimum,
             slots: 4_096,
             expires: self.now().after(self.parameters.market_horizon_ms),
-        };
+        }
+    }
+
+    /// Posts a provider's offer at so much for a million units.
+    pub(crate) fn post(&mut self, name: &'static str, rate: u64) {
+        let terms = self.offer(rate);
         self.ok(name, Action::PostOffer(Box::new(terms)));
         self.offers.insert(name, OfferId::from(self.last));
     }
@@ -334,19 +348,24 @@ impl World {
     pub(crate) fn play(&mut self, deal: &Deal) -> Result<LeaseId, Reject> {
         let lease = self.open(deal)?;
         self.ok(deal.provider, Action::Start { lease });
+        let result_root = usage(lease, deal.price).result_root();
         let claimed = match deal.work {
-            Work::Right | Work::Known => found("right", lease),
-            Work::Fake | Work::Withheld => found("fake", lease),
-            Work::Of(other) | Work::Same(other) => found("right", other),
+            Work::Right | Work::Known | Work::Padded => done("right", lease, deal.price),
+            Work::Fake | Work::Withheld => done("fake", lease, deal.price),
+            Work::Of(other) => {
+                Finding::Work { result_root, trace_root: trace_root("right", other) }
+            }
         };
         let truth = match deal.work {
-            Work::Same(_) => claimed,
-            _ => found("right", lease),
+            Work::Padded => done("right", lease, deal.price / 2),
+            _ => done("right", lease, deal.price),
         };
-        if deal.work == Work::Right {
-            self.cost(deal.provider, deal.price);
+        match deal.work {
+            Work::Right => self.cost(deal.provider, deal.price),
+            Work::Padded => self.cost(deal.provider, deal.price / 2),
+            _ => {}
         }
-        let signed = self.receipt(lease, deal, claimed.work_root().unwrap());
+        let signed = self.receipt(lease, deal, &claimed);
         self.ok(deal.provider, Action::SubmitReceipt(Box::new(signed)));
         self.jobs.push(Job {
             lease,
@@ -361,17 +380,15 @@ impl World {
     }
 
     /// Returns a receipt for a lease that starts now.
-    pub(crate) fn receipt(&self, lease: LeaseId, deal: &Deal, work_root: Hash) -> SignedReceipt {
-        let fuel = deal.price * job::FUEL_PER_UNIT;
-        let output = types::ContentHash::of(lease.as_bytes());
-        let usage = job::Usage { fuel, exit: job::Exit::Code(0), output };
+    pub(crate) fn receipt(&self, lease: LeaseId, deal: &Deal, claimed: &Finding) -> SignedReceipt {
+        let Finding::Work { trace_root, .. } = claimed else { unreachable!("it is work") };
         let receipt = Receipt {
             lease,
             sequence: 1,
             from: self.now(),
             to: self.now(),
-            usage: Blob::new(usage.to_bytes()).unwrap(),
-            work_root,
+            usage: Blob::new(usage(lease, deal.price).to_bytes()).unwrap(),
+            trace: Receipt::commit(trace_root),
         };
         let node_key = key(&format!("{} node", deal.provider));
         let signature = Signature::from_bytes([0; 64]);
@@ -415,6 +432,13 @@ impl World {
             self.note_what_is_over(|ledger, lease| {
                 ledger.lease(&lease).is_none_or(|lease| lease.check.awaited().is_none())
             });
+        }
+    }
+
+    /// Lets what was judged be played on.
+    pub(crate) fn reopen(&mut self) {
+        for job in &mut self.jobs {
+            job.is_over = false;
         }
     }
 

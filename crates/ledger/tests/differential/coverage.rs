@@ -83,7 +83,7 @@ impl Coverage {
         assert_eq!(self.events.len(), EVENTS, "every kind of event: {self}");
         assert_eq!(self.reasons.len(), 5, "every reason to close: {self}");
         assert_eq!(self.checks.len(), 7, "every end of a check: {self}");
-        assert_eq!(self.outcomes.len(), 6, "every outcome for each accuser: {self}");
+        assert_eq!(self.outcomes.len(), 9, "every outcome for each accuser: {self}");
         assert_eq!(self.rounds.len(), 3, "every round of audits: {self}");
         assert!(self.backlogs > 0, "some block had more due than it may work through");
         assert!(self.exhausted > 0, "some block examined as many offers as it may");
@@ -95,6 +95,7 @@ const fn accuser_name(accuser: &Accuser) -> &'static str {
     match accuser {
         Accuser::Auditor { .. } => "auditor",
         Accuser::Tenant { .. } => "tenant",
+        Accuser::Nobody => "nobody",
     }
 }
 

@@ -89,7 +89,7 @@ fn signed_with_receipt(genesis: &Hash) -> SignedTransaction {
         from: Time::from_ms(4),
         to: Time::from_ms(5),
         usage: Blob::new(vec![6; 8]).expect("a short reading"),
-        work_root: Hash::ZERO,
+        trace: Hash::ZERO,
     };
     let receipt = SignedReceipt::sign(receipt, genesis, &node);
     let action = Action::SubmitReceipt(Box::new(receipt));

@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, sync::Arc};
 use api::{AuditQuery, DisputeQuery, EventFilter, LeaseView, Submitter};
 use classes::job::{ID, Terms};
 use types::{
-    Action, Amount, Argument, AuditTerms, AuditorTerms, BasisPoints, Blob, CheckState, ContentHash,
+    Action, Argument, AuditTerms, AuditorTerms, BasisPoints, Blob, CheckState, ContentHash,
     Duration, Encode, Finding, Hash, LeaseId, NodeKeyConsent, Opening, OrderTerms, Parameters,
-    Rate, Readers, Ruling, SecretKey,
+    Readers, Ruling, SecretKey,
 };
 
 use crate::{
@@ -40,8 +40,7 @@ impl Auditor {
             output_bytes: 1 << 20,
         };
         let terms = Blob::new(terms.to_bytes()).unwrap();
-        let (rate, minimum) = (Rate::ZERO, Amount::ZERO);
-        let terms = AuditorTerms { class: ID, terms, rate, minimum, slots: 64 };
+        let terms = AuditorTerms { class: ID, terms };
         let actions = vec![
             Action::Register { node_key: node_key.public(), consent },
             Action::Stake { amount: amount(200 * MICRO) },

@@ -115,7 +115,7 @@ impl Market {
             from: since,
             to: since,
             usage: Blob::new(usage.to_bytes()).unwrap(),
-            work_root: Hash::ZERO,
+            trace: Hash::ZERO,
         };
         let signed = SignedReceipt::sign(receipt, genesis, &self.node_key);
         self.agent().submit(Action::SubmitReceipt(Box::new(signed))).await.unwrap();

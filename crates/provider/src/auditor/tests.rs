@@ -151,20 +151,14 @@ fn what_does_not_open_the_commitment_stays_secret() {
 
 #[test]
 fn seats_are_wanted_by_whoever_is_not_drawn_by_its_terms_and_may_be() {
-    let terms = AuditorTerms {
-        class: job::ID,
-        terms: Blob::default(),
-        rate: Rate::ZERO,
-        minimum: Amount::ZERO,
-        slots: 2,
-    };
-    let other = AuditorTerms { slots: 1, ..terms.clone() };
+    let terms = AuditorTerms { class: job::ID, terms: Blob::default() };
+    let other = AuditorTerms { terms: Blob::new(vec![1]).unwrap(), ..terms };
     let now = Time::from_ms(5);
     assert!(wants_seats(None, &terms, now));
     let check = |seats: &[u32], of: &AuditorTerms, barred: u64, wants: bool| {
         let seats = List::new(seats.to_vec()).unwrap();
         let barred_until = Time::from_ms(barred);
-        let auditor = Auditor { terms: of.clone(), seats, open: 0, barred_until };
+        let auditor = Auditor { terms: of.clone(), seats, open: 0, free_at: now, barred_until };
         assert_eq!(wants_seats(Some(&auditor), &terms, now), wants, "{auditor:?}");
     };
     check(&[0], &terms, 0, false);

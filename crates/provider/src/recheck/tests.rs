@@ -9,7 +9,7 @@ mod world;
 use std::sync::Arc;
 
 use executors::wasm::EngineKind;
-use types::{CheckState, LeaseId, Verdict};
+use types::{Accuser, CheckState, LeaseId, Verdict};
 
 use parties::{Agent, Machine, start_all};
 use world::{AUDITORS, Net, PROVIDER, Party, STAKE, TENANT, VALIDATORS, World, pass};
@@ -91,12 +91,13 @@ async fn a_cheat_is_found_judged_and_slashed_and_the_tenant_has_its_money_back()
     }
 }
 
-/// Lets one lease be audited by two of these machines and judged by those; returns how it ended.
+/// Lets one lease be audited by two of these machines and judged by those; returns how it ended,
+/// and who accused.
 async fn with_machines(
     cheats: bool,
     auditors: [Machine; 4],
     validators: &[Machine],
-) -> (Arc<Net>, CheckState) {
+) -> (Arc<Net>, CheckState, Option<Accuser>) {
     let judges = &VALIDATORS[..validators.len()];
     let net = Net::start(7, judges);
     let machines = auditors.iter().chain(validators);
@@ -118,7 +119,8 @@ async fn with_machines(
         // What auditors were paid is not given back.
         assert!(kept <= 10_000, "{kept}");
     }
-    (net, check)
+    let by = net.world().ledger.dispute(&lease).map(|dispute| dispute.accuser);
+    (net, check, by)
 }
 
 const RIGHT: Machine = Machine::Right;
@@ -127,23 +129,24 @@ const RIGHT: Machine = Machine::Right;
 async fn engines_that_differ_cost_nobody_stake() {
     for engine in [EngineKind::Compiler, EngineKind::Interpreter] {
         let broken = Machine::Broken(engine);
-        // At every auditor: what an honest provider did is passed or refunded.
-        let (net, check) = with_machines(false, [broken; 4], &[RIGHT; 4]).await;
-        let expected = match engine {
-            EngineKind::Compiler => CheckState::Unavailable,
-            EngineKind::Interpreter => CheckState::Passed,
-        };
-        assert_eq!(check, expected);
+        // At every auditor: what an honest provider did is passed, if need be by validators.
+        let (net, check, _) = with_machines(false, [broken; 4], &[RIGHT; 4]).await;
+        assert_eq!(check, CheckState::Passed);
         assert_slashed(&net.world(), &[]);
-        // And a cheat is not accused by whoever cannot be sure.
-        let (net, check) = with_machines(true, [broken; 4], &[RIGHT; 4]).await;
-        assert_eq!(check, CheckState::Unavailable);
-        assert_slashed(&net.world(), &[]);
+        // And a cheat is not accused by whoever cannot be sure, but found by validators.
+        let (net, check, by) = with_machines(true, [broken; 4], &[RIGHT; 4]).await;
+        assert_eq!((check, by), (CheckState::Failed, Some(Accuser::Nobody)));
+        assert_slashed(&net.world(), &[PROVIDER]);
+        // Where all are broken, nobody is accused, and an honest provider loses nothing either.
+        for cheats in [false, true] {
+            let (net, ..) = with_machines(cheats, [broken; 4], &[broken; 4]).await;
+            assert_slashed(&net.world(), &[]);
+        }
         // One validator in four cannot hide a cheat; all of them together can, and no more.
-        let (net, check) = with_machines(true, [RIGHT; 4], &[broken, RIGHT, RIGHT, RIGHT]).await;
+        let (net, check, _) = with_machines(true, [RIGHT; 4], &[broken, RIGHT, RIGHT, RIGHT]).await;
         assert_eq!(check, CheckState::Failed);
         assert_slashed(&net.world(), &[PROVIDER]);
-        let (net, check) = with_machines(true, [RIGHT; 4], &[broken; 4]).await;
+        let (net, check, _) = with_machines(true, [RIGHT; 4], &[broken; 4]).await;
         assert_eq!(check, CheckState::Undecided);
         assert_slashed(&net.world(), &[]);
     }
@@ -153,14 +156,13 @@ async fn engines_that_differ_cost_nobody_stake() {
 async fn machines_that_fail_accuse_nobody() {
     for machine in [Machine::Failing, Machine::Hanging] {
         for cheats in [false, true] {
-            let (net, check) = with_machines(cheats, [machine; 4], &[RIGHT; 4]).await;
-            assert_eq!(check, CheckState::Unavailable, "{machine:?}");
-            assert_slashed(&net.world(), &[]);
-            // They said so in time.
-            let has_seats = |party: &Party| net.world().auditor(*party).is_some();
-            assert!(AUDITORS.iter().all(has_seats), "{machine:?}");
+            let (net, check, by) = with_machines(cheats, [machine; 4], &[RIGHT; 4]).await;
+            let expected = if cheats { CheckState::Failed } else { CheckState::Passed };
+            assert_eq!((check, by), (expected, Some(Accuser::Nobody)), "{machine:?}");
+            let cheat = if cheats { &[PROVIDER][..] } else { &[] };
+            assert_slashed(&net.world(), cheat);
         }
-        let (net, check) = with_machines(true, [RIGHT; 4], &[machine; 4]).await;
+        let (net, check, _) = with_machines(true, [RIGHT; 4], &[machine; 4]).await;
         assert_eq!(check, CheckState::Undecided);
         assert_slashed(&net.world(), &[]);
     }
@@ -168,10 +170,11 @@ async fn machines_that_fail_accuse_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn only_slowness_lets_one_engine_accuse() {
-    let (net, check) = with_machines(true, [Machine::Crashing; 4], &[RIGHT; 4]).await;
-    assert_eq!(check, CheckState::Unavailable);
-    assert_slashed(&net.world(), &[]);
-    let (net, check) = with_machines(true, [Machine::Slow; 4], &[RIGHT; 4]).await;
+    let (net, check, by) = with_machines(true, [Machine::Crashing; 4], &[RIGHT; 4]).await;
+    assert_eq!((check, by), (CheckState::Failed, Some(Accuser::Nobody)));
+    assert_slashed(&net.world(), &[PROVIDER]);
+    let (net, check, by) = with_machines(true, [Machine::Slow; 4], &[RIGHT; 4]).await;
+    assert!(matches!(by, Some(Accuser::Auditor { .. })));
     assert_eq!(check, CheckState::Failed);
     assert_slashed(&net.world(), &[PROVIDER]);
 }
@@ -203,6 +206,7 @@ async fn inputs_that_cannot_be_had_slash_nobody_and_others_are_drawn() {
 async fn who_stops_is_not_drawn_any_more() {
     let net = Net::start(4, &VALIDATORS);
     let mut agents = start_all(&net, &AUDITORS);
+    let judges = start_all(&net, &VALIDATORS);
     seated(&net, &AUDITORS).await;
     let lease = net.change(|world| world.hand_in(4, false));
     net.until("they are drawn", |world| world.ledger.audit(&lease).is_some()).await;
@@ -214,7 +218,7 @@ async fn who_stops_is_not_drawn_any_more() {
     // What it has begun it ends, and it does not come back as long as its work lasts.
     assert_eq!(settled(&net, lease).await, CheckState::Passed);
     let enlisted = net.world().tries(AUDITORS[0], "enlist");
-    let next = net.change(|world| world.hand_in(4, false));
+    let next = net.change(|world| world.hand_in(3, false));
     assert_eq!(settled(&net, next).await, CheckState::Passed);
     assert!(!has_seats(&net.world()));
     assert_eq!(net.world().tries(AUDITORS[0], "enlist"), enlisted);
@@ -225,6 +229,7 @@ async fn who_stops_is_not_drawn_any_more() {
     agents[1].ran(agents[1].runs() + 1).await;
     agents[1].kill().await;
     assert_eq!(settled(&net, third).await, CheckState::Passed);
+    assert!(judges.iter().any(|judge| judge.runs() > 0));
     assert_slashed(&net.world(), &[]);
     assert!(net.world().auditor(AUDITORS[1]).unwrap().seats.is_empty());
     drop(leaving);

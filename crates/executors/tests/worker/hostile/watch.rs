@@ -47,7 +47,7 @@ impl Watch {
             .arguments(&["one"])
             .stdin(b"a\nb\n")
             .input(&[("a.txt", b"first")]);
-        let root = run(&worker, &innocent).await.unwrap().work_root();
+        let root = run(&worker, &innocent).await.unwrap().digest();
         let (threads, resident) = (threads(id), resident(id));
         let mut watch = Self {
             worker,
@@ -72,7 +72,7 @@ impl Watch {
     pub(super) async fn check(&mut self, name: &str, programs: usize) {
         let innocent = run(&self.worker, &self.innocent).await;
         let innocent = innocent.unwrap_or_else(|error| panic!("after {name}: {error}"));
-        assert_eq!(innocent.work_root(), self.root, "another job after {name}");
+        assert_eq!(innocent.digest(), self.root, "another job after {name}");
         assert!(!self.worker.is_lost(), "the worker is lost after {name}");
         assert_eq!(group(self.id), [self.id], "processes after {name}");
         assert_eq!(threads(self.id), self.threads, "threads after {name}");

@@ -41,7 +41,7 @@ fn receipt(started: &Started) -> Receipt {
         from: started.since,
         to: started.since,
         usage: Blob::new(usage.to_bytes()).unwrap(),
-        work_root: Hash::ZERO,
+        trace: Hash::ZERO,
     }
 }
 

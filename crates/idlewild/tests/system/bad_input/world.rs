@@ -79,7 +79,6 @@ impl World {
         let home = Home::default();
         let parameters = Parameters {
             start_window_ms: START_WINDOW,
-            draw_delay_ms: Length::from_ms(0),
             release_window_ms: Length::from_ms(1),
             ..Parameters::local()
         };

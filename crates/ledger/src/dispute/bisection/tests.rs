@@ -85,9 +85,7 @@ impl Trace {
 
     /// Moves as the provider whose computation this is.
     fn provide(&self, game: &Bisection) -> Argument {
-        let last = self.steps();
         match game.turn {
-            Turn::Open => Argument::Open { result_root: Hash::ZERO, trace_root: self.root(last) },
             Turn::Divide => {
                 let parts = parts(game.steps);
                 let at = |part| game.first + boundary(part, parts, game.steps);
@@ -113,32 +111,16 @@ impl Trace {
     }
 }
 
-struct Table {
-    spec: [u8; 8],
-    usage: [u8; 8],
-    work_root: Hash,
+/// Returns what the game is about.
+fn case() -> Case<'static> {
+    Case { work_root: Hash::ZERO, validators: &[], steps: Some(&Toy), spec: &[] }
 }
 
-impl Table {
-    fn new(provider: &Trace) -> Self {
-        let steps = provider.steps();
-        let work_root = Receipt::commit(&Hash::ZERO, &provider.root(steps));
-        Self { spec: provider.0[0].to_le_bytes(), usage: steps.to_le_bytes(), work_root }
-    }
-
-    fn case(&self) -> Case<'_> {
-        Case {
-            work_root: self.work_root,
-            validators: &[],
-            steps: Some(&Toy),
-            spec: &self.spec,
-            usage: &self.usage,
-        }
-    }
-}
-
-const fn start() -> Bisection {
-    Bisection { first: 0, steps: 0, before: Hash::ZERO, after: Hash::ZERO, turn: Turn::Open }
+/// Returns the game over a computation as its provider remembers it.
+fn start(provider: &Trace) -> Bisection {
+    let steps = provider.steps();
+    let (before, after) = (provider.root(0), provider.root(steps));
+    Bisection { first: 0, steps, before, after, turn: next_turn(steps) }
 }
 
 const fn side(is_provider: bool) -> Arguer {
@@ -148,12 +130,11 @@ const fn side(is_provider: bool) -> Arguer {
 
 /// Plays to the end; returns the outcome and how many moves it took.
 fn play(provider: &Trace, accuser: &Trace) -> (Outcome, u32) {
-    let table = Table::new(provider);
-    let mut game = start();
+    let mut game = start(provider);
     for moves in 1.. {
         let is_provider = !matches!(game.turn, Turn::Pick { .. });
         let argument = if is_provider { provider.provide(&game) } else { accuser.accuse(&game) };
-        let ended = game.argue(&table.case(), &side(is_provider), &argument).unwrap();
+        let ended = game.argue(&case(), &side(is_provider), &argument).unwrap();
         if let Some(outcome) = ended {
             return (outcome, moves);
         }
@@ -168,46 +149,32 @@ proptest! {
         let wrong = Trace::wrong(first, steps, u64::try_from(at.index(index(steps))).unwrap());
         prop_assert_eq!(play(&wrong, &right).0, Outcome::Overturned { root: None });
         prop_assert_eq!(play(&right, &wrong).0, Outcome::Upheld);
-        // An open, a show, and a division with its pick for each power of sixteen.
+        // A show, and a division with its pick for each power of sixteen.
         let rounds = (1..).find(|rounds| 16_u64.pow(*rounds) >= steps).unwrap_or(1);
         let rounds = if steps == 1 { 0 } else { rounds };
-        prop_assert!(play(&right, &wrong).1 <= 2 + 2 * rounds);
+        prop_assert!(play(&right, &wrong).1 <= 1 + 2 * rounds);
     }
-}
-
-#[test]
-fn a_computation_of_no_steps_is_right_iff_it_ends_as_it_begins() {
-    let right = Trace::right(7, 0);
-    assert_eq!(play(&right, &right).0, Outcome::Upheld);
-    let table = Table { usage: [0; 8], ..Table::new(&Trace(vec![7, 8])) };
-    let open = Argument::Open { result_root: Hash::ZERO, trace_root: root(8) };
-    let ended = start().argue(&table.case(), &side(true), &open);
-    assert_eq!(ended, Ok(Some(Outcome::Overturned { root: None })));
 }
 
 #[test]
 fn a_move_out_of_turn_or_of_another_form_changes_nothing() {
     let (right, wrong) = (Trace::right(7, 100), Trace::wrong(7, 100, 50));
-    let table = Table::new(&wrong);
-    let mut game = start();
+    let mut game = start(&wrong);
     let refused = |game: &Bisection, by: bool, argument: &Argument, reject| {
         let mut tried = game.clone();
-        assert_eq!(tried.argue(&table.case(), &side(by), argument), Err(reject), "{argument:?}");
+        assert_eq!(tried.argue(&case(), &side(by), argument), Err(reject), "{argument:?}");
         assert_eq!(tried, *game);
     };
-    let other = Argument::Open { result_root: Hash::ZERO, trace_root: root(1) };
-    refused(&game, true, &other, Reject::DisputeArgument);
     refused(&game, false, &wrong.provide(&game), Reject::DisputeNotYours);
-    game.argue(&table.case(), &side(true), &wrong.provide(&game)).unwrap();
     let short = Argument::Divide { roots: List::new(vec![root(1); 14]).unwrap() };
     refused(&game, true, &short, Reject::DisputeArgument);
     refused(&game, true, &Argument::Pick { part: 0 }, Reject::DisputeArgument);
-    game.argue(&table.case(), &side(true), &wrong.provide(&game)).unwrap();
+    game.argue(&case(), &side(true), &wrong.provide(&game)).unwrap();
     refused(&game, false, &Argument::Pick { part: 16 }, Reject::DisputeArgument);
     refused(&game, true, &right.accuse(&game), Reject::DisputeNotYours);
-    game.argue(&table.case(), &side(false), &right.accuse(&game)).unwrap();
-    game.argue(&table.case(), &side(true), &wrong.provide(&game)).unwrap();
-    game.argue(&table.case(), &side(false), &right.accuse(&game)).unwrap();
+    game.argue(&case(), &side(false), &right.accuse(&game)).unwrap();
+    game.argue(&case(), &side(true), &wrong.provide(&game)).unwrap();
+    game.argue(&case(), &side(false), &right.accuse(&game)).unwrap();
     assert_eq!((game.first, game.steps, &game.turn), (50, 1, &Turn::Show));
     // A witness of another state shows nothing; time goes on against the provider.
     let other = Argument::Show { witness: Blob::new(vec![0; 8]).unwrap() };
@@ -216,12 +183,9 @@ fn a_move_out_of_turn_or_of_another_form_changes_nothing() {
 
 #[test]
 fn who_does_not_move_has_lost() {
-    let table = Table::new(&Trace::right(7, 100));
-    let mut game = start();
-    assert_eq!(game.lapse(), Outcome::Overturned { root: None });
     let right = Trace::right(7, 100);
-    game.argue(&table.case(), &side(true), &right.provide(&game)).unwrap();
+    let mut game = start(&right);
     assert_eq!(game.lapse(), Outcome::Overturned { root: None });
-    game.argue(&table.case(), &side(true), &right.provide(&game)).unwrap();
+    game.argue(&case(), &side(true), &right.provide(&game)).unwrap();
     assert_eq!(game.lapse(), Outcome::Upheld);
 }

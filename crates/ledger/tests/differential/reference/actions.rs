@@ -198,7 +198,8 @@ impl Reference {
         ensure(terms.claims.iter().all(|(_, claim)| is_declared(claim)), Reject::OfferMalformed)?;
         let claimed = self.tally_mut(terms.class).supply.claimed;
         ensure(claimed.plus(capacity).is_ok(), Reject::OfferMalformed)?;
-        ensure(terms.minimum >= self.parameters.receipt_minimum, Reject::OfferMinimum)?;
+        let is_paid = terms.minimum >= self.parameters.receipt_minimum;
+        ensure(is_paid && terms.rate >= class.rate_min(), Reject::OfferMinimum)?;
         ensure(self.is_within_horizon(terms.expires), Reject::OfferExpiry)?;
         ensure(provider.offers < self.parameters.offers_max, Reject::OffersFull)?;
         self.check_wallet(address, Asset::Usd, self.parameters.storage_stake)?;

@@ -51,6 +51,7 @@ impl Reference {
         ensure(assignment.commitment.is_none(), Reject::AuditTwice)?;
 
         self.set_assignment(id, index, |kept| kept.commitment = Some(commitment));
+        self.end_work(id, auditor);
         self.events.push(Event::AuditCommitted { lease: id, auditor });
         if self.current(id).iter().all(|kept| kept.commitment.is_some()) {
             self.let_reveal(id);
@@ -97,12 +98,11 @@ impl Reference {
             self.end_check(id, CheckState::Spared);
             return;
         }
-        let (taken, is_busy) = self.take_auditors(&lease, &seed);
-        let longest = taken.iter().map(|(_, time)| time.as_ms()).max();
-        if longest.is_none() && (!is_busy || round == 3) {
-            self.give_up(id);
-            return;
-        }
+        let wanted = usize::from(lease.audit.auditors);
+        let found = self.take_auditors(&lease, &seed);
+        let is_nobody = found.as_ref().is_some_and(Vec::is_empty);
+        let is_enough = found.as_ref().is_some_and(|taken| taken.len() == wanted);
+        let taken = if is_enough { found.unwrap_or_default() } else { Vec::new() };
         let assigned = taken.iter().map(|(auditor, _)| Assignment {
             auditor: *auditor,
             round,
@@ -118,16 +118,24 @@ impl Reference {
         (audit.round, audit.beacon) = (round, self.beacon);
         let all = audit.assignments.iter().copied().chain(assigned).collect();
         audit.assignments = List::new(all).expect("seven in each of three rounds");
-        let Some(longest) = longest else {
-            let draw = self.time.after(self.parameters.commit_window_ms);
-            self.check(id, CheckState::Waiting { draw }, draw);
+        if is_nobody && round == 1 {
+            self.end_check(id, CheckState::Unattended);
             return;
-        };
+        }
+        if !is_enough {
+            self.open_dispute(id, Accuser::Nobody);
+            return;
+        }
         let auditors: Vec<Address> = taken.iter().map(|(auditor, _)| *auditor).collect();
         self.to_do.extend(auditors.iter().map(|auditor| (*auditor, id)));
-        let window = self.parameters.commit_window_ms.as_ms();
-        let window = window.saturating_add(longest.saturating_mul(2));
-        let until = self.time.after(Duration::from_ms(window));
+        let mut latest = self.time;
+        for (auditor, time) in taken {
+            let kept = self.enlistments.get_mut(&(lease.class, auditor)).expect("it has a seat");
+            let begins = kept.free_at.max(self.time);
+            kept.free_at = begins.after(Duration::from_ms(time.as_ms().saturating_mul(2)));
+            latest = latest.max(kept.free_at);
+        }
+        let until = latest.after(self.parameters.commit_window_ms);
         self.check(id, CheckState::Committing { until }, until);
         self.events.push(Event::AuditDrawn {
             lease: id,
@@ -139,13 +147,12 @@ impl Reference {
         });
     }
 
-    /// Draws the auditors of a round, each with the time that the work may take it, and says
-    /// whether one was left out for its slots.
-    fn take_auditors(&self, lease: &Lease, seed: &Hash) -> (Vec<(Address, Duration)>, bool) {
+    /// Draws the auditors of a round, each with the time that the work may take it; nothing if one
+    /// of them is busy for more than a day.
+    fn take_auditors(&self, lease: &Lease, seed: &Hash) -> Option<Vec<(Address, Duration)>> {
         let seats = self.seats.get(&lease.class).map_or(&[][..], Vec::as_slice);
         let wanted = usize::from(lease.audit.auditors);
         let mut taken: Vec<(Address, Duration)> = Vec::new();
-        let mut is_busy = false;
         for number in 0..u32::from(lease.audit.auditors) * 16 {
             if seats.is_empty() || taken.len() == wanted {
                 break;
@@ -156,44 +163,56 @@ impl Reference {
             let is_taken = taken.iter().any(|(already, _)| *already == auditor);
             if !is_taken && let Some(time) = self.audit_time(lease, auditor) {
                 let kept = self.auditor(lease.class, auditor).expect("it has a seat");
-                if kept.open < kept.terms.slots {
-                    let turn = u64::from(kept.open) + 1;
-                    taken.push((auditor, Duration::from_ms(time.as_ms().saturating_mul(turn))));
-                } else {
-                    is_busy = true;
+                if kept.free_at > self.time.after(Duration::from_seconds(86_400)) {
+                    return None;
                 }
+                taken.push((auditor, time));
             }
         }
-        (taken, is_busy)
+        Some(taken)
+    }
+
+    /// Lets an auditor be free of the work of a lease, which it did or missed.
+    fn end_work(&mut self, id: LeaseId, auditor: Address) {
+        let lease = self.lease(&id).expect("it is audited").clone();
+        let time = self.work_time(&lease, auditor).map_or(0, |time| time.as_ms());
+        let now = self.time.as_ms();
+        let kept = self.enlistments.get_mut(&(lease.class, auditor)).expect("it was enlisted");
+        let free_at = kept.free_at.as_ms().saturating_sub(time.saturating_mul(2));
+        kept.free_at = Time::from_ms(free_at.max(now));
     }
 
     /// Returns how long the work of a lease may take an auditor, if it can do its audit.
     fn audit_time(&self, lease: &Lease, address: Address) -> Option<Duration> {
-        let class = classes::find(lease.class).expect("a lease's class is in the table");
-        let auditor = self.auditor(lease.class, address).expect("it has a seat");
         let audit = self.audits.get(&lease.id);
-        let spec = &self.order(&lease.order).expect("an order stays with its lease").terms.spec;
-        let terms = auditor.terms.terms.as_slice();
-        let cost = auditor.terms.rate.cost(lease.settlement.units).ok()?;
-        let most = lease.ends.since(lease.created);
-        let claimed = class.time(terms, lease.settlement.units).ok()?;
-        let time = class.time(terms, lease.units_max).ok()?.min(most);
         let mut assigned = audit.into_iter().flat_map(|audit| audit.assignments.iter());
         let is_assigned = assigned.any(|kept| kept.auditor == address);
         let is_party = address == lease.provider || address == lease.tenant;
-        let fits = !is_party
-            && !is_assigned
-            && lease.settlement.gross >= auditor.terms.minimum.max(cost)
-            && class.matches(spec.as_slice(), terms, &types::Claims::default()).is_ok()
-            && claimed <= most;
+        if is_party || is_assigned { None } else { self.work_time(lease, address) }
+    }
+
+    /// Returns how long the work of a lease may take an auditor, if its machine can do it.
+    fn work_time(&self, lease: &Lease, address: Address) -> Option<Duration> {
+        let class = classes::find(lease.class).expect("a lease's class is in the table");
+        let auditor = self.auditor(lease.class, address).expect("it has a seat");
+        let spec = &self.order(&lease.order).expect("an order stays with its lease").terms.spec;
+        let terms = auditor.terms.terms.as_slice();
+        let claimed = class.time(terms, lease.settlement.units).ok()?;
+        let of_lease = lease.ends.since(lease.created);
+        let time = class.time(terms, lease.units_max).ok()?.min(claimed.max(of_lease));
+        let fits = class.matches(spec.as_slice(), terms, &types::Claims::default()).is_ok();
         fits.then_some(time)
     }
 
-    /// Returns what the last receipt of a lease commits to.
+    /// Returns the work root of a lease's last receipt.
     pub(super) fn work_root(&self, id: LeaseId) -> Hash {
         let of_lease = self.receipts.iter().filter(|kept| kept.receipt.lease == id);
         let last = of_lease.max_by_key(|kept| kept.receipt.sequence);
-        last.expect("a lease without a receipt has no check").receipt.work_root
+        let receipt = &last.expect("a lease without a receipt has no check").receipt;
+        let class = self.lease(&id).expect("it has receipts").class;
+        let class = classes::find(class).expect("a lease's class is in the table");
+        let result = class.result_root(receipt.usage.as_slice()).expect("it was accepted");
+        Hash::of("idlewild work", &[result.as_bytes(), receipt.trace.as_bytes()])
     }
 }
 
@@ -226,7 +245,10 @@ impl Reference {
 
     pub(super) fn end_round(&mut self, id: LeaseId) {
         let class = self.lease(&id).expect("it is audited").class;
-        for Assignment { auditor, finding, .. } in self.current(id) {
+        for Assignment { auditor, commitment, finding, .. } in self.current(id) {
+            if commitment.is_none() {
+                self.end_work(id, auditor);
+            }
             assert!(self.to_do.remove(&(auditor, id)), "it had it to do");
             if finding.is_none() {
                 self.bar(class, auditor);
@@ -235,16 +257,18 @@ impl Reference {
             }
         }
         let accuser = self.said(id, Verdict::Mismatch).first().copied();
-        let agree = self.said(id, Verdict::Agree).len();
+        let agree = self.said(id, Verdict::Agree);
+        let unavailable = self.said(id, Verdict::Unavailable).len();
+        let is_unanimous = self.current(id).iter().all(|kept| agree.contains(&kept.auditor));
         if let Some(address) = accuser {
             self.open_dispute(id, Accuser::Auditor { address });
-        } else if agree > self.said(id, Verdict::Unavailable).len() {
+        } else if is_unanimous && agree.len() > unavailable {
             self.end_check(id, CheckState::Passed);
-        } else if self.audits[&id].round < 3 {
-            let draw = self.time.after(self.parameters.draw_delay_ms);
+        } else if agree.is_empty() && self.audits[&id].round < 3 {
+            let draw = self.time.after(Duration::from_ms(1));
             self.check(id, CheckState::Waiting { draw }, draw);
         } else {
-            self.give_up(id);
+            self.open_dispute(id, Accuser::Nobody);
         }
     }
 
@@ -253,13 +277,6 @@ impl Reference {
         let Some(audit) = self.audits.get(&id) else { return Vec::new() };
         let verdicts = audit.verdicts().filter(|(_, verdict)| *verdict == wanted);
         verdicts.map(|(auditor, _)| auditor).collect()
-    }
-
-    /// Ends a check for which no more rounds are drawn.
-    fn give_up(&mut self, id: LeaseId) {
-        let is_unavailable = !self.said(id, Verdict::Unavailable).is_empty();
-        let check = if is_unavailable { CheckState::Unavailable } else { CheckState::Unattended };
-        self.end_check(id, check);
     }
 
     /// Ends a check without a dispute: pays auditors, and the tenant or the provider.
@@ -307,7 +324,10 @@ impl Reference {
     /// Pays auditors, and lets the lease be released or the tenant have its money back.
     pub(super) fn pay_or_refund(&mut self, id: LeaseId, check: CheckState, payees: &[Address]) {
         let lease = self.lease(&id).expect("it is checked").clone();
-        let premium = lease.settlement.premium;
+        let accuser = self.disputes.get(&id).map(|dispute| dispute.accuser);
+        let were_paid =
+            matches!(accuser, Some(Accuser::Tenant { .. })) && self.audits.contains_key(&id);
+        let premium = if were_paid { Amount::ZERO } else { lease.settlement.premium };
         let (fee, mut paid) = (lease.settlement.gross, 0);
         let most = match check {
             CheckState::Passed => fee.get() * u64::from(lease.audit.auditors),

@@ -137,6 +137,14 @@ impl Reference {
         for (auditor, _) in wrong {
             self.slash(id, auditor);
         }
+        if outcome != Outcome::Undecided {
+            // Validators had what these say could not be had.
+            for auditor in self.said(id, Verdict::Unavailable) {
+                if self.enlistments.contains_key(&(lease.class, auditor)) {
+                    self.bar(lease.class, auditor);
+                }
+            }
+        }
         if let Accuser::Tenant { bond } = accuser {
             self.settle_bond(id, outcome, bond);
         }
@@ -147,15 +155,22 @@ impl Reference {
                 let accused = right.iter().filter(|(_, root)| *root != work_root);
                 accused.map(|(auditor, _)| *auditor).collect()
             }
-            (Outcome::Undecided, _) => Vec::new(),
+            (Outcome::Undecided, _) | (_, Accuser::Nobody) => Vec::new(),
         };
         self.reward(id, &winners);
         let by_tenant = matches!(accuser, Accuser::Tenant { .. });
         let check = match outcome {
             Outcome::Upheld => CheckState::Passed,
             Outcome::Overturned { .. } => CheckState::Failed,
-            Outcome::Undecided if by_tenant && !self.differs(id) => self.checked_before(id),
-            Outcome::Undecided => CheckState::Undecided,
+            Outcome::Undecided if self.differs(id) => CheckState::Undecided,
+            Outcome::Undecided => match accuser {
+                Accuser::Auditor { .. } => CheckState::Undecided,
+                Accuser::Tenant { .. } => self.checked_before(id),
+                Accuser::Nobody if self.said(id, Verdict::Unavailable).is_empty() => {
+                    CheckState::Unattended
+                }
+                Accuser::Nobody => CheckState::Unavailable,
+            },
         };
         if !by_tenant || check == CheckState::Failed {
             self.remember(id, check);
@@ -175,11 +190,10 @@ impl Reference {
 
     /// Returns what a lease's check was when its tenant disputed the receipt.
     fn checked_before(&self, id: LeaseId) -> CheckState {
-        let agree = self.said(id, Verdict::Agree).len();
         match self.audits.contains_key(&id) {
             false => CheckState::Spared,
-            true if agree > self.said(id, Verdict::Unavailable).len() => CheckState::Passed,
-            true => CheckState::Unattended,
+            true if self.said(id, Verdict::Agree).is_empty() => CheckState::Unattended,
+            true => CheckState::Passed,
         }
     }
 
@@ -224,11 +238,12 @@ impl Reference {
         self.book.transfer_all(pot(id), Row::Burned, Asset::Wild);
     }
 
-    /// Takes stake that is gone out of the votes of who had it.
-    fn weaken_votes(&mut self, voter: Address, lost: u64) {
+    /// Lets votes weigh no more than the stake of who gave them.
+    fn weaken_votes(&mut self, voter: Address) {
+        let stake = self.stake_of(&voter).get();
         let votes = self.proposals.iter_mut().flat_map(|proposal| &mut proposal.votes);
         for (_, weight) in votes.filter(|(who, _)| *who == voter) {
-            *weight -= lost.min(*weight);
+            *weight = stake.min(*weight);
         }
     }
 
@@ -251,7 +266,9 @@ impl Reference {
             let (provider, amount) = (address, sum);
             self.events.push(Event::Slashed { lease: id, provider, amount, burned });
         }
-        self.weaken_votes(address, from_stake.get());
+        if self.genesis.token {
+            self.weaken_votes(address);
+        }
         for class in classes::CLASSES {
             if self.enlistments.contains_key(&(class.id(), address)) {
                 self.bar(class.id(), address);

@@ -4,10 +4,11 @@ use types::{Address, Auditor, AuditorTerms, ClassId, Event, LeaseId, List, Rejec
 
 use super::{Reference, actions::ensure, count};
 
-/// What an auditor set, and until when it is barred; the rest of its row is counted.
+/// What an auditor set, and until when it is busy and barred; the rest of its row is counted.
 #[derive(Debug, Clone)]
 pub(crate) struct Enlistment {
     pub(crate) terms: AuditorTerms,
+    pub(crate) free_at: Time,
     pub(crate) barred_until: Time,
 }
 
@@ -28,17 +29,16 @@ impl Reference {
             ensure(stake >= self.parameters.stake_minimum, Reject::StakeShort)?;
         }
         let class = classes::find(terms.class).ok_or(Reject::ClassUnknown)?;
-        let has_capacity =
-            class.capacity(terms.terms.as_slice(), terms.slots, self.parameters.epoch_ms).is_ok();
-        let has_slots = terms.slots >= 1 && terms.slots <= 4096;
-        ensure(has_slots && has_capacity, Reject::AuditorMalformed)?;
+        ensure(class.audits(terms.terms.as_slice()).is_ok(), Reject::AuditorMalformed)?;
         let barred_until = self.barred_until(class.id(), provider);
         let suspended_until = self.provider(&provider).expect("it is one").suspended_until;
         let is_free = barred_until <= self.time && suspended_until <= self.time;
         ensure(is_free, Reject::AuditorBarred)?;
 
         let class = class.id();
-        self.enlistments.insert((class, provider), Enlistment { terms, barred_until });
+        let known = self.enlistments.get(&(class, provider));
+        let free_at = known.map_or(Time::default(), |known| known.free_at);
+        self.enlistments.insert((class, provider), Enlistment { terms, free_at, barred_until });
         let seats = self.seats_of_stake(provider);
         self.set_seats(class, provider, seats);
         self.events.push(Event::Enlisted { auditor: provider, class, seats });
@@ -57,7 +57,8 @@ impl Reference {
 impl Reference {
     /// Returns the row of an auditor, with what is counted.
     pub(crate) fn auditor(&self, class: ClassId, address: Address) -> Option<Auditor> {
-        let Enlistment { terms, barred_until } = self.enlistments.get(&(class, address))?.clone();
+        let kept = self.enlistments.get(&(class, address))?.clone();
+        let Enlistment { terms, free_at, barred_until } = kept;
         let seats = self.seats.get(&class).map_or(&[][..], Vec::as_slice).iter().zip(0..);
         let mut own: Vec<(u64, u32)> = seats
             .filter(|(seat, _)| seat.owner == address)
@@ -70,7 +71,7 @@ impl Reference {
             *auditor == address && self.lease(lease).is_some_and(|lease| lease.class == class)
         };
         let open = count(self.to_do.iter().filter(is_its));
-        Some(Auditor { terms, seats, open, barred_until })
+        Some(Auditor { terms, seats, open, free_at, barred_until })
     }
 
     fn barred_until(&self, class: ClassId, address: Address) -> Time {

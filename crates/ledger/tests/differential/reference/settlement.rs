@@ -34,7 +34,7 @@ impl Reference {
         kept.exposure = exposure;
         kept.release = release;
         if lease.receipts > 0 && lease.audit.auditors > 0 {
-            let draw = now.after(self.parameters.draw_delay_ms);
+            let draw = now.after(types::Duration::from_ms(1));
             self.check(id, CheckState::Waiting { draw }, draw);
         } else {
             self.wait(id, release.unwrap_or_else(|| self.archive_time()));
@@ -104,11 +104,14 @@ impl Reference {
         self.wait(id, self.archive_time());
     }
 
-    /// Lets a lease whose check is over wait for its release, at the earliest now.
+    /// Lets a lease whose check is over wait for its release, at the earliest now, or a window
+    /// later where more than the draw has checked it.
     pub(super) fn release_later(&mut self, id: LeaseId) {
-        let now = self.time;
+        let was_checked = self.audits.contains_key(&id) || self.disputes.contains_key(&id);
+        let window = self.parameters.release_window_ms;
+        let earliest = if was_checked { self.time.after(window) } else { self.time };
         let kept = self.lease_mut(&id);
-        let release = kept.release.expect("a lease that is checked has a price").max(now);
+        let release = kept.release.expect("a lease that is checked has a price").max(earliest);
         kept.release = Some(release);
         self.wait(id, release);
     }
@@ -169,19 +172,28 @@ impl Reference {
             power = (power * rho).div_ceil(10_000);
         }
         let detected = u128::from(audit.probability.get()) * (10_000 - power) / 10_000;
-        let gain = u128::from(self.parameters.gain_max.get());
-        let numerator = u128::from(price.get()) * gain.saturating_sub(detected);
         if detected == 0 {
             return None;
         }
-        u64::try_from(numerator.div_ceil(detected)).ok()
+        // By so much more does a cheat gain whose friends are all who is drawn.
+        let probability = u128::from(audit.probability.get());
+        let friends = (probability * u128::from(audit.auditors) * power).div_ceil(10_000);
+        let gain = u128::from(self.parameters.gain_max.get()) * (10_000 + friends);
+        let fee = self.parameters.burn_share.get() + self.parameters.treasury_share.get();
+        let loss = detected * (10_000 - u128::from(fee));
+        let numerator = u128::from(price.get()) * gain.saturating_sub(loss);
+        u64::try_from(numerator.div_ceil(detected * 10_000)).ok()
     }
 
     /// Returns whether a stake covers exposures that sum to this.
     pub(super) fn covers(&self, stake: Amount, exposure: u64) -> bool {
         let product = u128::from(stake.get()) * u128::from(self.parameters.stake_price.get());
         let worth = product.div_ceil(1_000_000).min(u128::from(Amount::MAX.get()));
-        u128::from(exposure) <= worth * u128::from(self.parameters.slash_share.get()) / 10_000
+        let slashed = worth * u128::from(self.parameters.slash_share.get()) / 10_000;
+        let burned = slashed * u128::from(self.parameters.slash_burn_share.get());
+        let shared = slashed - burned.div_ceil(10_000);
+        let returned = shared * u128::from(self.parameters.collusion_max.get());
+        u128::from(exposure) <= slashed - returned.div_ceil(10_000)
     }
 
     fn exposure_at_close(&self, lease: &Lease, gross: Amount) -> Amount {

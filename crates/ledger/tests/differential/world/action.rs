@@ -326,7 +326,7 @@ impl World {
         match self.dice.below(5) {
             0 => parameters.unbonding_ms = Duration::from_ms(0),
             1 => parameters.no_starts_max = 0,
-            2 => parameters.draw_delay_ms = parameters.release_window_ms,
+            2 => parameters.gain_max = types::BasisPoints::ZERO,
             3 => parameters.reveal_window_ms = Duration::from_ms(0),
             _ if state.genesis.token => parameters.receipt_minimum = Amount::ZERO,
             _ => parameters.stake_minimum = micro(1),

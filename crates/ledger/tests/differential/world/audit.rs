@@ -6,10 +6,10 @@
 
 use types::{
     Action, Address, Argument, Assignment, AuditorTerms, Blob, CheckState, ClassId, Finding, Hash,
-    Lease, LeaseId, List, Opening, Provider, PublicKey, Ruling,
+    Lease, LeaseId, List, Opening, Provider, PublicKey, Receipt, Ruling,
 };
 
-use super::{World, action::NO_LEASE, micro};
+use super::{World, action::NO_LEASE};
 use crate::reference::{Reference, runs};
 
 /// Draws a number below `bound` that stays the same for a lease, whom it is about, and a purpose.
@@ -18,53 +18,65 @@ fn fate(purpose: &str, lease: LeaseId, whom: &[u8], bound: u64) -> u64 {
     u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has eight bytes")) % bound
 }
 
+/// Returns what only doing the work of a lease yields, or what all who lie say of it.
+fn trace_root(lease: LeaseId, is_true: bool) -> Hash {
+    let kind = if is_true { "trace" } else { "lie" };
+    Hash::of("test work", &[kind.as_bytes(), lease.as_bytes()])
+}
+
+/// Returns what a receipt of a lease says of how it came about: mostly the truth.
+pub(super) fn trace(lease: LeaseId) -> Hash {
+    Receipt::commit(&trace_root(lease, fate("receipt", lease, &[], 4) != 0))
+}
+
+/// Returns the result root of what the receipt of a lease says.
+fn result_root(state: &Reference, id: LeaseId) -> Hash {
+    let class = state.lease(&id).and_then(|lease| classes::find(lease.class));
+    let of_lease = state.receipts.iter().find(|kept| kept.receipt.lease == id);
+    let usage = of_lease.map(|kept| kept.receipt.usage.as_slice());
+    let root = class.zip(usage).and_then(|(class, usage)| class.result_root(usage).ok());
+    root.unwrap_or(Hash::ZERO)
+}
+
 /// Returns what the work of a lease gives.
-fn truth(lease: LeaseId) -> Finding {
-    let root = |kind: &str| Hash::of("test work", &[kind.as_bytes(), lease.as_bytes()]);
-    Finding::Work { result_root: root("result"), trace_root: root("trace") }
+fn truth(state: &Reference, lease: LeaseId) -> Finding {
+    Finding::Work { result_root: result_root(state, lease), trace_root: trace_root(lease, true) }
 }
 
 /// Returns what all who lie say that it gives.
-fn lie(lease: LeaseId) -> Finding {
-    let root = Hash::of("test lie", &[lease.as_bytes()]);
-    Finding::Work { result_root: root, trace_root: root }
-}
-
-/// Returns the root that a receipt of a lease commits to: mostly the right one.
-pub(super) fn work_root(lease: LeaseId) -> Hash {
-    let found = if fate("receipt", lease, &[], 4) == 0 { lie(lease) } else { truth(lease) };
-    found.work_root().expect("it is work")
+fn lie(state: &Reference, lease: LeaseId) -> Finding {
+    Finding::Work { result_root: result_root(state, lease), trace_root: trace_root(lease, false) }
 }
 
 /// Returns what an auditor finds. Of some leases nobody can have the inputs.
-fn finding(lease: LeaseId, auditor: &Address) -> Finding {
+fn finding(state: &Reference, lease: LeaseId, auditor: &Address) -> Finding {
     let rarity = if fate("inputs", lease, &[], 4) == 0 { 1 } else { 16 };
     match fate("finding", lease, auditor.as_bytes(), 16) {
         number if number % rarity == 0 => Finding::Unavailable,
-        1 | 2 => lie(lease),
+        1 | 2 => lie(state, lease),
         3 => Finding::Work { result_root: Hash::ZERO, trace_root: Hash::ZERO },
-        _ => truth(lease),
+        _ => truth(state, lease),
     }
 }
 
-fn opening(lease: LeaseId, auditor: Address) -> Opening {
+fn opening(state: &Reference, lease: LeaseId, auditor: Address) -> Opening {
     let salt = Hash::of("test salt", &[lease.as_bytes(), auditor.as_bytes()]);
-    Opening { lease, auditor, salt, finding: finding(lease, &auditor) }
+    Opening { lease, auditor, salt, finding: finding(state, lease, &auditor) }
 }
 
 /// Returns what a validator says. About most leases all say the same.
-fn ruling(lease: LeaseId, validator: &PublicKey) -> Ruling {
+fn ruling(state: &Reference, lease: LeaseId, validator: &PublicKey) -> Ruling {
     let root = |found: Finding| Ruling::Root { root: found.work_root().expect("it is work") };
     match fate("rulings", lease, &[], 8) {
         0 => Ruling::Unavailable,
         1 => match fate("ruling", lease, validator.as_bytes(), 4) {
             0 => Ruling::Differs,
             1 => Ruling::Unavailable,
-            2 => root(lie(lease)),
-            _ => root(truth(lease)),
+            2 => root(lie(state, lease)),
+            _ => root(truth(state, lease)),
         },
-        2 => root(lie(lease)),
-        _ => root(truth(lease)),
+        2 => root(lie(state, lease)),
+        _ => root(truth(state, lease)),
     }
 }
 
@@ -72,17 +84,9 @@ impl World {
     fn auditor_terms(&mut self) -> AuditorTerms {
         let class = self.class();
         let terms = class.sample(self.dice.next()).terms;
-        let slots = if self.dice.one_in(30) {
-            self.dice.of([0, 4_096, 4_097, u32::MAX])
-        } else {
-            self.dice.of([1, 2, 4, 9])
-        };
         AuditorTerms {
             class: self.class_id(class),
             terms: Blob::new(self.damage(terms)).expect("a sample is within its bound"),
-            rate: if self.dice.one_in(3) { self.rate() } else { types::Rate::ZERO },
-            minimum: micro(self.dice.of([0, 0, 0, 1, 1_000, 5_000])),
-            slots,
         }
     }
 
@@ -148,7 +152,7 @@ impl World {
         let auditor = self.assigned(state, lease, |kept| kept.commitment.is_none());
         let signer = self.auditors_hand(state, auditor);
         let commitment = match auditor {
-            Some(auditor) if !self.dice.one_in(16) => opening(lease, auditor).commit(),
+            Some(auditor) if !self.dice.one_in(16) => opening(state, lease, auditor).commit(),
             _ => Hash::ZERO,
         };
         (signer, Action::CommitAudit { lease, commitment })
@@ -168,10 +172,11 @@ impl World {
         let can_reveal = |kept: &Assignment| kept.commitment.is_some() && kept.finding.is_none();
         let auditor = self.assigned(state, lease, can_reveal);
         let signer = self.auditors_hand(state, auditor);
-        let Opening { mut salt, mut finding, .. } = opening(lease, auditor.unwrap_or(signer));
+        let Opening { mut salt, mut finding, .. } =
+            opening(state, lease, auditor.unwrap_or(signer));
         match self.dice.below(24) {
             0 => salt = Hash::ZERO,
-            1 => finding = lie(lease),
+            1 => finding = lie(state, lease),
             _ => {}
         }
         (signer, Action::RevealAudit { lease, salt, finding })
@@ -204,11 +209,10 @@ impl World {
         let validators = state.genesis.validators.to_vec();
         let validator = *self.dice.pick(&validators).expect("there are validators");
         let argument = match self.dice.below(24) {
-            0 => Argument::Open { result_root: Hash::ZERO, trace_root: Hash::ZERO },
-            1 => Argument::Divide { roots: List::default() },
-            2 => Argument::Pick { part: 0 },
-            3 => Argument::Show { witness: Blob::new(Vec::new()).expect("no bytes") },
-            _ => Argument::Rule { ruling: ruling(lease.id, &validator) },
+            0 => Argument::Divide { roots: List::default() },
+            1 => Argument::Pick { part: 0 },
+            2 => Argument::Show { witness: Blob::new(Vec::new()).expect("no bytes") },
+            _ => Argument::Rule { ruling: ruling(state, lease.id, &validator) },
         };
         let signer =
             if self.dice.one_in(16) { self.anybody(state) } else { Address::new(validator) };

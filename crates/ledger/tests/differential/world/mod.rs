@@ -292,11 +292,11 @@ fn parameters(dice: &mut Dice, theme: Theme) -> Parameters {
         open_orders_max: orders,
         offers_max: offers,
         dispute_bond: micro(dice.of([0, 1, 1_000, 20_000])),
-        slash_share: share(dice.of([0, 1, 3_333, 5_000, 5_000, 10_000])),
+        slash_share: share(dice.of([1, 3_333, 5_000, 5_000, 10_000])),
         slash_burn_share: share(dice.of([2_500, 2_501, 5_000, 10_000])),
-        gain_max: share(dice.of([0, 1_000, 5_000, 10_000])),
+        gain_max: share(dice.of([1, 1_000, 5_000, 10_000])),
         collusion_max: share(match dice.below(16) {
-            0 => 10_000,
+            0 => 9_999,
             _ => dice.of([0, 3_333, 5_000]),
         }),
         stake_price: Rate::new(dice.of([1_000_000, 100_000_000, 10_000_000_000, Rate::MAX.get()]))
@@ -309,8 +309,7 @@ fn parameters(dice: &mut Dice, theme: Theme) -> Parameters {
 fn windows(dice: &mut Dice, theme: Theme) -> Parameters {
     let mut ms = |from, to| Duration::from_ms(dice.within(from, to));
     let (start_window_ms, grace_window_ms) = (ms(1, 3_000), ms(0, 3_000));
-    let (draw_delay_ms, reclaim_notice_ms) = (ms(0, 300), ms(0, 2_000));
-    let release_window_ms = ms(draw_delay_ms.as_ms() + 1, 3_000);
+    let (release_window_ms, reclaim_notice_ms) = (ms(0, 3_000), ms(0, 2_000));
     let (commit_window_ms, reveal_window_ms) = (ms(1, 3_000), ms(1, 3_000));
     let dispute_window_ms = ms(1, 3_000);
     let (epoch_ms, change_delay_ms) = (ms(1_000, 20_000), ms(0, 4_000));
@@ -328,7 +327,6 @@ fn windows(dice: &mut Dice, theme: Theme) -> Parameters {
         transaction_lifetime_ms,
         market_horizon_ms: ms(5_000, horizon),
         change_delay_ms,
-        draw_delay_ms,
         commit_window_ms,
         reveal_window_ms,
         dispute_window_ms,

@@ -7,7 +7,7 @@ use types::{
     OrderTerms, Provenance, Rate, Readers, Receipt, Signature, SignedReceipt, Time, Value,
 };
 
-use super::{World, audit::work_root, key, micro};
+use super::{World, audit::trace, key, micro};
 use crate::reference::Reference;
 
 /// What orders demand; offers claim some of it.
@@ -41,7 +41,7 @@ impl World {
     }
 
     pub(super) fn rate(&mut self) -> Rate {
-        let rates = [0, 1, 100_000, 1_000_000, 1_000_000, 2_000_000, 7_777_777];
+        let rates = [199, 200, 100_000, 1_000_000, 1_000_000, 2_000_000, 7_777_777];
         let rate = if self.dice.one_in(50) { Rate::MAX.get() } else { self.dice.of(rates) };
         Rate::new(rate).expect("rates are in range")
     }
@@ -223,7 +223,7 @@ impl World {
             5 => signed.countersignature = Some(counter(lease.tenant)),
             6 => signed.countersignature = Some(counter(self.someone())),
             7 => signed.receipt.usage = Blob::new(vec![1; 9]).expect("nine bytes"),
-            8 => signed.receipt.work_root = Hash::ZERO,
+            8 => signed.receipt.trace = Hash::ZERO,
             _ => {}
         }
         signed
@@ -251,7 +251,7 @@ fn bare_receipt(lease: &Lease, usage: Vec<u8>, from: Time, to: Time) -> SignedRe
         from,
         to,
         usage: Blob::new(usage).expect("a sample is within its bound"),
-        work_root: work_root(lease.id),
+        trace: trace(lease.id),
     };
     let signature = Signature::from_bytes([0; 64]);
     SignedReceipt { receipt, node_key: lease.node_key, signature, countersignature: None }

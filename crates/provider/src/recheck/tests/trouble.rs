@@ -146,7 +146,7 @@ async fn work_of_another_version_of_the_metering_is_judged_by_nobody() {
     // By this version's count the receipt is wrong.
     let lease = disputed(&net, 1, METERING_VERSION - 1, true)[0];
     let agents = start_all(&net, &VALIDATORS);
-    assert_eq!(settled(&net, lease).await, CheckState::Spared);
+    assert_eq!(settled(&net, lease).await, CheckState::Unattended);
     assert_slashed(&net.world(), &[]);
     assert!(agents.iter().all(|agent| agent.runs() == 0));
 }
@@ -209,9 +209,10 @@ async fn a_node_that_makes_up_audits_does_not_fill_the_disk() {
         view.lease.check = CheckState::Committing { until: types::Time::MAX };
         world.forged = Some(view);
     });
-    pass(Duration::from_secs(200)).await;
+    pass(Duration::from_secs(1_000)).await;
+    // Each is done on both engines, since it gives something else than the node says.
     let (runs, kept) = (agents[0].runs(), agents[0].kept());
-    assert!((16..=32).contains(&runs) && kept <= 32, "{runs} runs, {kept} files");
+    assert!((64..=128).contains(&runs) && kept <= 64, "{runs} runs, {kept} files");
 }
 
 #[tokio::test(start_paused = true)]

@@ -150,7 +150,7 @@ const fn terms(metering: u16) -> Terms {
 /// Returns an auditor's terms.
 pub(super) fn auditor_terms() -> AuditorTerms {
     let terms = Blob::new(terms(METERING_VERSION).to_bytes()).unwrap();
-    AuditorTerms { class: job::ID, terms, rate: Rate::ZERO, minimum: Amount::ZERO, slots: 2 }
+    AuditorTerms { class: job::ID, terms }
 }
 
 /// Returns what doing a job gives; `fault` is what a broken engine adds.
@@ -246,7 +246,7 @@ impl World {
             from: since,
             to: since,
             usage: Blob::new(usage.to_bytes()).unwrap(),
-            work_root: Receipt::commit(&usage.result_root(), &trace_root),
+            trace: Receipt::commit(&Receipt::seal(&lease, &trace_root)),
         };
         let signed = SignedReceipt {
             receipt,
