@@ -42,6 +42,8 @@ pub const ARGUMENT_BYTES_MAX: usize = 1024;
 pub const MEMORY_PAGES_MAX: u32 = 65_535;
 /// Bytes of the files that a job may write.
 pub const OUTPUT_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of the inputs of one job that others check: they have to bring them here.
+pub const CHECKED_INPUT_BYTES_MAX: u64 = 1 << 30;
 /// Fuel that one job may use.
 pub const FUEL_MAX: u64 = 1 << 50;
 

@@ -88,6 +88,7 @@ impl Part {
             "units": lease.settlement.units,
             "paid_usd": dollars(self.paid()),
             "work_root": work_root,
+            "check": lease.check.name(),
             "attempts": done.attempts,
             "stdout": String::from_utf8_lossy(&results.stdout),
             "stderr": String::from_utf8_lossy(&results.stderr),

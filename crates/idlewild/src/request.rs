@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use api::limits::CONTENT_BYTES_MAX;
 use clap::Args;
-use classes::job::{FUEL_MAX, Limits, MEMORY_PAGES_MAX, OUTPUT_BYTES_MAX, Spec};
+use classes::job::{
+    CHECKED_INPUT_BYTES_MAX, FUEL_MAX, Limits, MEMORY_PAGES_MAX, OUTPUT_BYTES_MAX, Spec,
+};
 use executors::wasm::specification::METERING_VERSION;
 use types::{
     Amount, AuditTerms, BasisPoints, Constraint, Hash, List, Readers, Text, limits::AUDITORS_MAX,
@@ -186,6 +188,10 @@ impl JobArguments {
         };
         // What is wrong with arguments or environment is said before anything is sent.
         request.specs(&request.contents.names_of_bytes()?)?;
+        if audit.auditors > 0 && request.contents.bytes()? > CHECKED_INPUT_BYTES_MAX {
+            let failure = Failure::usage("auditors take at most 1GiB of inputs");
+            return Err(failure.hint("split the work, or use --private"));
+        }
         Ok(request)
     }
 

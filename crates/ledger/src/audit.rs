@@ -21,7 +21,7 @@
 use types::{
     Accuser, Address, Amount, Asset, Assignment, Audit, Auditor, AuditorTerms, CheckState, Claims,
     Duration, Event, Hash, Lease, List, Reputation, SignedReceipt, Verdict,
-    limits::{AUDIT_ROUNDS_MAX, AUDITOR_QUEUE_MAX, DRAWS_OF_AUDITOR_MAX},
+    limits::{AUDIT_ROUNDS_MAX, AUDITOR_QUEUE_MAX, AUDITS_OPEN_MAX, DRAWS_OF_AUDITOR_MAX},
 };
 
 use crate::{
@@ -142,7 +142,7 @@ fn pick(state: &State, lease: &Lease, audit: &Audit, seed: &Hash) -> Result<Pick
         }
         let auditor: Auditor = state.need(Key::Auditor(lease.class, address))?;
         let Some(time) = time_of(lease, spec, &auditor.terms) else { continue };
-        if auditor.free_at > latest {
+        if auditor.free_at > latest || auditor.open >= AUDITS_OPEN_MAX {
             return Ok(Picked::TooFew);
         }
         drawn.push(Drawn { address, auditor, time });

@@ -130,13 +130,14 @@ impl<M: Market, R: Runner> Actor<M, R> {
         (actor, inbox)
     }
 
-    /// Runs until `stop` says so, or is dropped, and then as long as the drain lasts.
+    /// Runs until `stop` says so, or is dropped, and then as long as the drain lasts; returns when
+    /// its time is over.
     pub(crate) async fn run(
         mut self,
         mut records: mpsc::Receiver<Arc<Record>>,
         list_every: Duration,
         mut stop: oneshot::Receiver<Drain>,
-    ) {
+    ) -> Instant {
         let (sender, mut hints) = mpsc::channel(HINTS_WAITING_MAX);
         let watched = Arc::clone(&self.seller);
         let watcher = tokio::spawn(async move { watched.market.hints(sender).await });
@@ -170,6 +171,7 @@ impl<M: Market, R: Runner> Actor<M, R> {
         // What is still at work is resumed by the next start.
         self.tasks.shutdown().await;
         self.show();
+        drain.unwrap_or_else(Instant::now)
     }
 
     fn begin_drain(&mut self, how: Drain) {
@@ -434,10 +436,13 @@ impl<M: Market, R: Runner> Actor<M, R> {
     /// Takes down what a lease earned.
     fn on_view(&mut self, view: &LeaseView) {
         let lease = &view.lease;
-        if let (LeaseState::Closed { .. }, Some(release)) = (lease.state, lease.release)
-            && self.records.contains_key(&lease.id)
-        {
-            self.settled.insert(lease.id, (lease.settlement.net, release));
+        match (lease.state, lease.release) {
+            (LeaseState::Closed { .. }, Some(release)) if self.records.contains_key(&lease.id) => {
+                self.settled.insert(lease.id, (lease.settlement.net, release));
+            }
+            // Its tenant has the money back.
+            (LeaseState::Closed { .. }, None) => drop(self.settled.remove(&lease.id)),
+            _ => {}
         }
     }
 

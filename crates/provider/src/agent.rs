@@ -15,6 +15,7 @@ use thiserror::Error;
 use tokio::{
     sync::{Mutex, oneshot, watch},
     task::{JoinHandle, JoinSet},
+    time::{Instant, timeout_at},
 };
 use types::{
     Action, Address, Amount, AuditorTerms, Blob, Encode, Hash, NodeKeyConsent, Parameters,
@@ -199,7 +200,7 @@ impl Agent {
         let auditing = match config.audit {
             true => {
                 let runner = Workers::new(program, 1, cache_bytes);
-                let recheck = Recheck { market, runner, store, input_bytes_max: share.input_bytes };
+                let recheck = Recheck { market, runner, store };
                 let journal = Journal::open(directory.join("audits")).map_err(on_data)?;
                 let terms = auditor_terms(&wanted);
                 Some(Arc::new(Auditing::new(recheck, journal, provider, terms, shown.clone())))
@@ -213,10 +214,11 @@ impl Agent {
         let audited = auditing.clone();
         let task = tokio::spawn(async move {
             let mut audits = JoinSet::new();
-            if let Some(auditing) = audited {
-                audits.spawn(auditing.run(list_every));
+            if let Some(auditing) = &audited {
+                audits.spawn(Arc::clone(auditing).run(list_every));
             }
-            actor.run(inbox, list_every, stopped).await;
+            let until = actor.run(inbox, list_every, stopped).await;
+            drain_audits(audited, until).await;
             audits.shutdown().await;
             drop(lock);
         });
@@ -273,6 +275,16 @@ fn claim(directory: &Path) -> Result<File, AgentError> {
         io::ErrorKind::WouldBlock => AgentError::InUse(directory.to_owned()),
         _ => on_data(error),
     })
+}
+
+/// Waits until there is nothing left to audit, at most until the drain is over.
+async fn drain_audits(auditing: Option<Arc<Auditing<NodeMarket, Workers>>>, until: Instant) {
+    if let Some(auditing) = auditing
+        && Instant::now() < until
+        && timeout_at(until, auditing.drained()).await.is_err()
+    {
+        tracing::warn!("audits are left; start again soon, or lose your seats for a while");
+    }
 }
 
 fn drain(config: &Config) -> Drain {

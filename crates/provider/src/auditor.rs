@@ -9,7 +9,7 @@
 //!
 //! What was found is on disk with its salt before anybody is told, so a crash at any instant costs
 //! at most doing the work once more. A finding that accuses is made twice, the second time on the
-//! other engine, so that no fault of this machine accuses anybody.
+//! other engine if that is fast enough, so that no fault of this machine accuses anybody.
 //!
 //! What fails is tried again at the next look, not at once: a refusal that stays, or a full disk,
 //! would else keep machine and node busy with nothing. An audit is forgotten on the ledger's own
@@ -38,9 +38,10 @@ use types::{
 };
 
 use crate::{
+    backoff::Backoff,
     journal::{Entry, Journal},
     market::{Hint, Market, MarketError},
-    recheck::{Lack, Recheck, Work},
+    recheck::{Lack, RETRY, Recheck, Work},
     runner::Runner,
     status::Status,
     tasks::{LeaseTasks, Progress},
@@ -48,9 +49,11 @@ use crate::{
 
 /// Hints that wait to be read.
 const HINTS_WAITING_MAX: usize = 64;
-/// Audits that are under way here, and findings that none is begun beside: more than an auditor is
-/// drawn for, so that a node that makes some up fills neither memory nor disk.
-const AUDITS_MAX: usize = 32;
+/// Audits that are under way here, and findings that none is begun beside: more than the ledger
+/// gives an auditor, and few enough that a node that makes some up fills neither memory nor disk.
+const AUDITS_MAX: usize = 96;
+/// How much longer than the first time work may take the other engine that accuses.
+const CONFIRM: Duration = Duration::from_secs(60);
 /// How long an auditor that stops waits for its seats to be gone.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an auditor waits that was refused its seats.
@@ -298,46 +301,73 @@ impl<M: Market, R: Runner> Auditing<M, R> {
         Some(found)
     }
 
+    /// Returns what doing the work gives, or that it could not be done: then it was tried until
+    /// there was no time left for another try.
     async fn find(&self, view: &LeaseView, work_root: &Hash, until: Instant) -> Finding {
         let lease = view.lease.id;
-        let attempt = async {
-            let _turn = timeout_at(until, self.turn.lock()).await.map_err(|_| Lack::Late)?;
-            let work = self.recheck.gather(view, until).await?;
-            let roots = self.recheck.run(&work, EngineKind::Compiler, until).await?;
-            if roots.work_root() == *work_root {
-                return Ok(roots.finding());
+        let mut wait = RETRY;
+        loop {
+            let lack = match self.attempt(view, work_root, until).await {
+                Ok(finding) => return finding,
+                Err(lack) => lack,
+            };
+            if !lack.may_pass() || Instant::now() + wait >= until {
+                tracing::warn!(%lease, "the work could not be done once more: {lack}");
+                return Finding::Unavailable;
             }
-            self.confirm(lease, &work, roots.finding(), until).await
-        };
-        attempt.await.unwrap_or_else(|lack: Lack| {
-            tracing::warn!(%lease, "the work could not be done once more: {lack}");
-            Finding::Unavailable
-        })
+            tracing::debug!(%lease, "the work waits: {lack}");
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
     }
 
-    /// Does work on the other engine that did not give what the receipt says.
+    async fn attempt(
+        &self,
+        view: &LeaseView,
+        work_root: &Hash,
+        until: Instant,
+    ) -> Result<Finding, Lack> {
+        let _turn = timeout_at(until, self.turn.lock()).await.map_err(|_| Lack::Late)?;
+        let work = self.recheck.gather(view, until).await?;
+        let began = Instant::now();
+        let roots = self.recheck.run(&work, EngineKind::Compiler, until).await?;
+        if roots.work_root() == *work_root {
+            return Ok(roots.finding());
+        }
+        // What the ledger gives for the work is twice what it takes; the next audit waits.
+        let now = Instant::now();
+        let half = until.saturating_duration_since(now) / 2;
+        let other = now + half.min(began.elapsed() + CONFIRM);
+        self.confirm(view.lease.id, &work, roots.finding(), other, until).await
+    }
+
+    /// Does work once more that did not give what the receipt says: on the other engine, or where
+    /// that does not come to the end before `other`, on the same.
     async fn confirm(
         &self,
         lease: LeaseId,
         work: &Work,
         finding: Finding,
+        other: Instant,
         until: Instant,
     ) -> Result<Finding, Lack> {
-        match self.recheck.run(work, EngineKind::Interpreter, until).await {
+        let again = match self.recheck.run(work, EngineKind::Interpreter, other).await {
+            Err(lack) if lack.is_of_time() => {
+                tracing::debug!(%lease, "not confirmed by the other engine: {lack}");
+                self.recheck.run(work, EngineKind::Compiler, until).await
+            }
+            done => done,
+        };
+        match again {
             Ok(roots) if roots.finding() == finding => {
                 tracing::warn!(%lease, "its receipt is wrong");
                 Ok(finding)
             }
             Ok(_) => {
-                tracing::error!(%lease, "this machine's engines differ; nobody is accused");
+                tracing::error!(%lease, "this machine gives one and another; nobody is accused");
                 Ok(Finding::Unavailable)
             }
-            // A cheat could else hide behind work that is long. Who judges has more time, and
-            // compares both engines once more.
-            Err(lack) if lack.is_of_time() => {
-                tracing::warn!(%lease, "its receipt is wrong, by one engine: {lack}");
-                Ok(finding)
-            }
+            // Validators have more time, and do it on both engines.
             Err(lack) => Err(lack),
         }
     }
@@ -368,6 +398,19 @@ impl<M: Market, R: Runner> Auditing<M, R> {
             if let MarketError::Refused { .. } = error {
                 *refused_until = Instant::now() + REFUSED_WAIT;
             }
+        }
+    }
+
+    /// Waits until nothing is left to audit.
+    pub(crate) async fn drained(&self) {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.recheck.market.audits().await {
+                Ok(views) if views.is_empty() => return,
+                Ok(views) => tracing::debug!("{} audits are left", views.len()),
+                Err(error) => tracing::debug!("audits are not known: {error}"),
+            }
+            backoff.wait().await;
         }
     }
 

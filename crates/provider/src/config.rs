@@ -137,7 +137,7 @@ impl Config {
             ("slots", "1 to 4096", (1..=OFFER_SLOTS_MAX).contains(&slots)),
             ("job_memory_mib", "1 to 4095", (1..4096).contains(&memory)),
             ("job_output_mib", "at most 1024", mib(self.job_output_mib) <= OUTPUT_BYTES_MAX),
-            ("job_input_mib", "at least 1", self.job_input_mib >= 1),
+            ("job_input_mib", "1 to 1024", (1..=1024).contains(&self.job_input_mib)),
             ("offer_seconds", "at least 30", self.offer_seconds >= 30),
             ("list_ms", "at least 50", self.list_ms >= 50),
             ("price", "at least 200, what the power costs", self.price >= RATE_MIN),

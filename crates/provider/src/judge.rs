@@ -5,26 +5,26 @@
 //! engines give the same does the validator say that the receipt is wrong. Rulings follow from the
 //! work alone, so nothing has to survive a crash.
 //!
-//! Work is done for one dispute at a time, that whose window ends first, however many are open: a
-//! tenant pays a bond for each, and none may take the memory of another's.
+//! Work is done for one dispute at a time, that whose window ends first, however many are open:
+//! none takes the memory of another's, and none that may take long keeps a shorter one waiting.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use api::{Client, LeaseView};
 use executors::wasm::EngineKind;
 use tokio::{
-    sync::{Mutex, mpsc},
-    task::{JoinHandle, JoinSet},
+    sync::mpsc,
+    task::{JoinError, JoinHandle, JoinSet},
     time::{Instant, MissedTickBehavior, timeout_at},
 };
-use types::{Action, Argument, Dispute, Game, PublicKey, Ruling, SecretKey};
+use types::{Action, Argument, Dispute, Game, LeaseId, PublicKey, Ruling, SecretKey};
 
 use crate::{
     agent::AgentError,
     backoff::Backoff,
     disk,
     market::{Hint, Market, MarketError, NodeMarket},
-    recheck::{HAND_IN, Lack, Recheck},
+    recheck::{HAND_IN, Lack, RETRY, Recheck},
     runner::{Runner, Workers},
     store::Store,
     tasks::{LeaseTasks, Progress},
@@ -32,16 +32,12 @@ use crate::{
 
 /// Hints that wait to be read.
 const HINTS_WAITING_MAX: usize = 64;
-/// How long work waits that failed: inputs may come yet, and memory may be free again.
-const RETRY: Duration = Duration::from_secs(30);
 /// How often disputes are looked for, besides when one is opened.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Disputes that are seen to at a time: one is worked on, the others wait or are ruled on.
-const DISPUTES_MAX: usize = 64;
+/// Rulings that are on their way to the ledger at a time.
+const RULINGS_MAX: usize = 64;
 /// Inputs that are kept on disk for later disputes, in bytes.
 const STORE_BYTES_MAX: u64 = 1 << 30;
-/// Inputs of one job, in bytes.
-const INPUT_BYTES_MAX: u64 = 1 << 30;
 /// Content that the worker keeps in memory, in bytes.
 const WORKER_CACHE_BYTES: u64 = 64 << 20;
 
@@ -77,7 +73,6 @@ impl Judge {
             market: Arc::new(NodeMarket::of_validator(client, Arc::clone(&key), genesis)),
             runner: Workers::new(config.program, 1, WORKER_CACHE_BYTES),
             store: Arc::new(store.map_err(on_data)?),
-            input_bytes_max: INPUT_BYTES_MAX,
         };
         let judging = Judging::new(recheck, key.public());
         Ok(Self { task: tokio::spawn(Arc::new(judging).run()) })
@@ -102,13 +97,29 @@ impl Drop for Judge {
 pub(crate) struct Judging<M, R> {
     recheck: Recheck<M, R>,
     validator: PublicKey,
-    /// Who works has it, with what one job reads in memory.
-    turn: Mutex<()>,
+}
+
+/// What came of doing the work of a dispute.
+struct Worked {
+    lease: LeaseId,
+    until: Instant,
+    ruling: Result<Ruling, Lack>,
+}
+
+/// What is under way.
+struct Docket {
+    /// The one dispute that is worked on, if any.
+    work: JoinSet<Worked>,
+    lease: Option<LeaseId>,
+    /// When work that failed is tried again, and how long that was put off.
+    later: BTreeMap<LeaseId, (Instant, Duration)>,
+    /// Rulings that are on their way.
+    rulings: LeaseTasks,
 }
 
 impl<M: Market, R: Runner> Judging<M, R> {
-    pub(crate) fn new(recheck: Recheck<M, R>, validator: PublicKey) -> Self {
-        Self { recheck, validator, turn: Mutex::default() }
+    pub(crate) const fn new(recheck: Recheck<M, R>, validator: PublicKey) -> Self {
+        Self { recheck, validator }
     }
 
     /// Judges until it is aborted.
@@ -119,27 +130,84 @@ impl<M: Market, R: Runner> Judging<M, R> {
         watcher.spawn(async move { watched.hints(sender).await });
         let mut tick = tokio::time::interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut tasks = LeaseTasks::at_most(DISPUTES_MAX);
+        let mut docket = Docket {
+            work: JoinSet::new(),
+            lease: None,
+            later: BTreeMap::new(),
+            rulings: LeaseTasks::at_most(RULINGS_MAX),
+        };
         loop {
             tokio::select! {
-                _ = tasks.ended() => continue,
+                Some(done) = docket.work.join_next() => self.take(done, &mut docket),
+                _ = docket.rulings.ended() => continue,
                 Some(_) = hints.recv() => {}
                 _ = tick.tick() => {}
             }
             match self.recheck.market.disputes().await {
-                Ok(views) => self.follow(views, &mut tasks),
+                Ok(views) => self.follow(views, &mut docket).await,
                 Err(error) => tracing::debug!("disputes are not known: {error}"),
             }
         }
     }
 
-    fn follow(self: &Arc<Self>, mut views: Vec<LeaseView>, tasks: &mut LeaseTasks) {
-        views.retain(|view| self.is_awaited(view));
-        views.sort_by_key(|view| view.lease.check.awaited());
-        for view in views {
-            let this = Arc::clone(self);
-            tasks.begin(view.lease.id, async move { this.judge(view).await });
+    /// Sees to it that the dispute is worked on whose window ends first, and no other: one that is
+    /// decided by now, or has more time than a new one, is left.
+    async fn follow(self: &Arc<Self>, views: Vec<LeaseView>, docket: &mut Docket) {
+        let now = Instant::now();
+        docket.later.retain(|lease, _| views.iter().any(|view| view.lease.id == *lease));
+        let is_open = |view: &LeaseView| {
+            let lease = &view.lease.id;
+            let is_put_off = docket.later.get(lease).is_some_and(|(at, _)| *at > now);
+            self.is_awaited(view) && !is_put_off && !docket.rulings.has(lease)
+        };
+        let open = views.into_iter().filter(is_open);
+        let timed = open.filter_map(|view| Some((self.recheck.until(&view)?, view)));
+        let first = timed.min_by_key(|(_, view)| (view.lease.check.awaited(), view.lease.id));
+        let lease = first.as_ref().map(|(_, view)| view.lease.id);
+        if lease == docket.lease {
+            return;
         }
+        docket.work.shutdown().await;
+        docket.lease = lease;
+        if let Some((until, view)) = first {
+            let this = Arc::clone(self);
+            docket.work.spawn(async move {
+                let ruling = timeout_at(until, this.rule(&view, until)).await;
+                let ruling = ruling.unwrap_or(Err(Lack::Late));
+                Worked { lease: view.lease.id, until, ruling }
+            });
+        }
+    }
+
+    /// Takes what came of the work: says it, or tries again later while there is time.
+    fn take(self: &Arc<Self>, done: Result<Worked, JoinError>, docket: &mut Docket) {
+        docket.lease = None;
+        let Worked { lease, until, ruling } = match done {
+            Ok(worked) => worked,
+            Err(error) => {
+                tracing::error!("judging failed: {error}");
+                return;
+            }
+        };
+        let wait = docket.later.get(&lease).map_or(RETRY, |(_, wait)| *wait * 2);
+        let again = Instant::now() + wait;
+        let ruling = match ruling {
+            Ok(ruling) => ruling,
+            Err(lack) if lack.may_pass() && again < until => {
+                tracing::debug!(%lease, "the disputed work waits: {lack}");
+                docket.later.insert(lease, (again, wait));
+                return;
+            }
+            Err(lack) => {
+                tracing::warn!(%lease, "the disputed work could not be done: {lack}");
+                Ruling::Unavailable
+            }
+        };
+        tracing::info!(%lease, ruling = ruling.name(), "judged a dispute");
+        let argument = Box::new(Argument::Rule { ruling });
+        let this = Arc::clone(self);
+        let say = async move { this.say(Action::Argue { lease, argument }, until).await };
+        docket.rulings.begin(lease, say);
     }
 
     /// Returns whether a dispute waits for this validator's ruling.
@@ -148,35 +216,6 @@ impl<M: Market, R: Runner> Judging<M, R> {
             return false;
         };
         !rerun.rulings.iter().any(|ruled| ruled.validator == self.validator)
-    }
-
-    async fn judge(&self, view: LeaseView) -> Progress {
-        let lease = view.lease.id;
-        let Some(until) = self.recheck.until(&view) else { return Progress::Rests };
-        let ruling = loop {
-            let ruling = timeout_at(until, async {
-                let _turn = self.turn.lock().await;
-                // It may have been decided while this waited.
-                let view = self.recheck.market.lease(lease).await.unwrap_or_else(|_| view.clone());
-                if self.is_awaited(&view) { Some(self.rule(&view, until).await) } else { None }
-            });
-            match ruling.await {
-                Ok(None) => return Progress::Rests,
-                Ok(Some(Err(lack))) if lack.may_pass() && Instant::now() + RETRY < until => {
-                    tracing::debug!(%lease, "the disputed work waits: {lack}");
-                    tokio::time::sleep(RETRY).await;
-                }
-                Ok(Some(ruling)) => break ruling,
-                Err(_) => break Err(Lack::Late),
-            }
-        };
-        let ruling = ruling.unwrap_or_else(|lack| {
-            tracing::warn!(%lease, "the disputed work could not be done: {lack}");
-            Ruling::Unavailable
-        });
-        tracing::info!(%lease, ruling = ruling.name(), "judged a dispute");
-        let argument = Box::new(Argument::Rule { ruling });
-        self.say(Action::Argue { lease, argument }, until).await
     }
 
     /// Submits a ruling until it is heard: the work behind it may have taken hours.

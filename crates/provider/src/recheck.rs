@@ -25,6 +25,9 @@ use crate::{
     store::Store,
 };
 
+/// How long work waits that failed, since inputs may come yet, and memory may be free again; twice
+/// as long after each time.
+pub(crate) const RETRY: Duration = Duration::from_secs(5);
 /// How long inputs are waited for that the network does not have.
 const MISSING_PATIENCE: Duration = Duration::from_secs(5);
 /// What of a window is kept to hand in what was found, a quarter of it at most.
@@ -50,7 +53,8 @@ impl Lack {
     pub(crate) const fn may_pass(&self) -> bool {
         match self {
             Self::Specification | Self::Late => false,
-            Self::Inputs(_) | Self::Run(_) => !self.is_of_time(),
+            Self::Inputs(error) => !matches!(error, GatherError::Unfit(_)),
+            Self::Run(_) => !self.is_of_time(),
         }
     }
 
@@ -86,7 +90,6 @@ pub(crate) struct Recheck<M, R> {
     pub(crate) market: Arc<M>,
     pub(crate) runner: R,
     pub(crate) store: Arc<Store>,
-    pub(crate) input_bytes_max: u64,
 }
 
 /// The work of one lease, ready to be done.
@@ -120,7 +123,7 @@ impl<M: Market, R: Runner> Recheck<M, R> {
         // A node that never comes back with them leaves time for what waits behind this.
         let half = now + until.saturating_duration_since(now) / 2;
         let gathered = timeout_at(half, async {
-            let pins = gather.fetch(&spec, self.input_bytes_max).await?;
+            let pins = gather.fetch(&spec, job::CHECKED_INPUT_BYTES_MAX).await?;
             gather.read(&pins).await
         });
         let contents = Arc::new(gathered.await.map_err(|_| Lack::Late)??);

@@ -30,6 +30,11 @@ impl LeaseTasks {
         Self { tasks_max, tasks, leases, busy }
     }
 
+    /// Returns whether there is a task about a lease.
+    pub(crate) fn has(&self, lease: &LeaseId) -> bool {
+        self.busy.contains(lease)
+    }
+
     /// Begins a task about a lease, unless one is under way, or too many are.
     pub(crate) fn begin(
         &mut self,

@@ -42,6 +42,8 @@ pub const AUDIT_ROUNDS_MAX: u8 = 3;
 pub const AUDITORS_OF_LEASE_MAX: usize = AUDITORS_MAX as usize * AUDIT_ROUNDS_MAX as usize;
 /// How long before an auditor is free it is still drawn.
 pub const AUDITOR_QUEUE_MAX: Duration = Duration::from_seconds(24 * 3600);
+/// Audits that one auditor may have to do.
+pub const AUDITS_OPEN_MAX: u32 = 64;
 /// Seats that one auditor may have among those who are drawn.
 pub const AUDITOR_SEATS_MAX: usize = 64;
 /// Seats that are looked at for each auditor that is drawn.

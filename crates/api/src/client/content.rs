@@ -134,7 +134,7 @@ impl Client {
         match self.open(Method::HEAD, key, genesis, hash, lease).await {
             Ok(_) => Ok(true),
             // The answer to HEAD has no body, so the problem has no code either.
-            Err(ClientError::Answer(text)) if text.starts_with("status 404") => Ok(false),
+            Err(error) if error.is_unknown() => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -230,7 +230,13 @@ fn problem(status: StatusCode, body: &[u8]) -> ClientError {
             message: error.message,
             hint: error.hint,
         },
-        Err(_) => ClientError::Answer(format!("status {status} without a problem")),
+        // Answers to HEAD have no body, and what stands between may have another.
+        Err(_) => ClientError::Problem {
+            status,
+            code: "none".to_owned(),
+            message: format!("the answer has status {status} and says no more"),
+            hint: String::new(),
+        },
     }
 }
 
@@ -293,6 +299,9 @@ mod tests {
         assert!(error.is_unknown() && !error.is_transient());
         assert_eq!((error.to_string().as_str(), error.hint()), ("m (a/b)", "h"));
         assert!(problem(StatusCode::SERVICE_UNAVAILABLE, body).is_transient());
-        assert!(matches!(problem(StatusCode::BAD_GATEWAY, b"<html>"), ClientError::Answer(_)));
+        assert!(matches!(
+            problem(StatusCode::BAD_GATEWAY, b"<html>"),
+            ClientError::Problem { status: 502, .. }
+        ));
     }
 }

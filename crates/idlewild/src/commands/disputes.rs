@@ -55,8 +55,14 @@ async fn open(context: &Context, lease: &str) -> Outcome<u8> {
     let opened = signer.submitter.submit(Action::Dispute { lease: id }).await;
     let opened = opened.because("cannot dispute the receipt")?;
     let view = signer.client.lease(id).await?;
+    let bond = match view.dispute.as_ref().map(|dispute| dispute.accuser) {
+        Some(Accuser::Tenant { bond }) => bond,
+        _ => types::Amount::ZERO,
+    };
+    let text =
+        format!("validators do the work once more; {} are locked until they have\n", usd(bond));
     let value = json!({ "transaction": opened.id, "lease": id, "dispute": view.dispute });
-    context.output.show(format_args!("{}\n", view.lease.check.name()), &value)?;
+    context.output.show(text, &value)?;
     Ok(0)
 }
 

@@ -10,7 +10,7 @@ use types::{Rate, Text};
 
 use super::Context;
 use crate::agent::{self, Expectation};
-use crate::failure::{Exit, Explain, Outcome};
+use crate::failure::{Exit, Explain, Failure, Outcome};
 use crate::keyring::NewPassphrase;
 use crate::output::{Output, plural, usd};
 use crate::parse;
@@ -23,7 +23,9 @@ const OFFER_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// Tests the machine, says what it may earn and what that costs, makes it a provider (with the
 /// stake that the network asks for, from the faucet where there is one), keeps an offer standing
-/// and serves what tenants order. Programs of tenants run in a process that has no key and no
+/// and serves what tenants order. Now and then a beacon draws it to do the work of another provider
+/// once more, for the price of that work; what it then finds may cost a cheat its stake, and a
+/// false finding its own. Programs of tenants run in a process that has no key and no
 /// network. Killed at any time, it goes on where it was when it is started again.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -47,6 +49,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     no_passphrase: bool,
 
+    /// Do not audit the work of others, and earn nothing by it
+    #[arg(long)]
+    no_audits: bool,
+
     /// Alter what jobs write, to be found out; loses the stake
     #[arg(long, hide = true)]
     cheat: bool,
@@ -54,6 +60,13 @@ pub(crate) struct Arguments {
     /// End when standard input ends
     #[arg(long, hide = true)]
     tied: bool,
+}
+
+/// Returns whether a node's address is this machine's own.
+fn is_loopback(node: &str) -> bool {
+    ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"]
+        .iter()
+        .any(|home| node.starts_with(home))
 }
 
 impl Arguments {
@@ -64,7 +77,11 @@ impl Arguments {
         let mib = |bytes| u32::try_from(bytes >> 20).unwrap_or(u32::MAX);
         let job_memory_mib = self.memory.map(mib);
         let alters = self.cheat;
-        let mut config = Config { region, price, job_memory_mib, alters, ..config };
+        if alters && !is_loopback(&config.node) {
+            return Err(Failure::usage("--cheat is for a node on this machine only"));
+        }
+        let audit = !self.no_audits;
+        let mut config = Config { region, price, job_memory_mib, audit, alters, ..config };
         if self.tied {
             // Whoever holds the other end is gone, and the node with it: there is nobody to hand
             // anything to.

@@ -12,11 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use api::LeaseView;
 use classes::job::{Exit as JobExit, FUEL_MAX, Limits, Spec};
 use executors::wasm::specification::METERING_VERSION;
 use node::local::LocalNetwork;
 use types::{
-    Address, AuditTerms, BasisPoints, Constraint, Hash, LeaseId, List, Parameters, Readers, Text,
+    Address, AuditTerms, BasisPoints, CheckState, Constraint, Hash, Lease, LeaseId, List,
+    Parameters, Readers, Text,
 };
 
 pub(crate) use bill::Bill;
@@ -58,7 +60,7 @@ const CHEAT_AUDIT_SHARE: u16 = 3_000;
 const RELEASE_WINDOW: types::Duration = types::Duration::from_seconds(6);
 
 /// How long audits and disputes may take after the last tile.
-const CHECK_WAIT: Duration = Duration::from_secs(60);
+const CHECK_WAIT: Duration = Duration::from_secs(180);
 
 /// Times that tiles are traced again which a cheat had altered.
 const REDONE_MAX: u32 = 4;
@@ -175,7 +177,7 @@ async fn show(
     let jobs = Jobs::new(signer.clone(), terms).await?;
     let traced = trace_and_check(output, &jobs, &specs, &offering).await;
     jobs.close().await;
-    let Traced { done, redone } = traced?;
+    let Traced { done, redone, paid_twice } = traced?;
 
     let picture = assemble(&jobs, &done, grid, place).await?;
     let unwritten = || format!("cannot write {}", options.picture.display());
@@ -183,7 +185,7 @@ async fn show(
     output.say(format_args!("picture    {}", options.picture.display()));
     let leases = jobs.placed();
     let mut bill = Bill::draw(&network, node, signer.address(), granted, &leases).await?;
-    bill.expect_jobs(done.len());
+    bill.expect_jobs(done.len().saturating_add(paid_twice));
     tell_audits(output, &bill, share);
     // The providers go before the node does, so that they have nothing to complain about.
     drop(children);
@@ -299,6 +301,8 @@ struct Traced {
     done: Vec<Done>,
     /// How many were traced again.
     redone: usize,
+    /// How many of these a cheat had been paid for before it was found.
+    paid_twice: usize,
 }
 
 /// Has all tiles traced and waits for their audits; those whose money came back are traced again.
@@ -315,29 +319,38 @@ async fn trace_and_check(
         done.len(),
         duration(began.elapsed())
     ));
-    let mut redone = 0;
+    let (mut redone, mut paid_twice) = (0, 0);
     for _ in 0..REDONE_MAX {
         let leases: Vec<LeaseId> = done.iter().map(|done| done.lease.id).collect();
         let views = jobs.checked(&leases, CHECK_WAIT).await?;
-        let given_back: BTreeSet<LeaseId> = views
+        let cheats: BTreeSet<Address> = views
             .iter()
-            .filter(|view| view.lease.check.is_refunded())
-            .map(|view| view.lease.id)
+            .filter(|view| view.lease.check == CheckState::Failed)
+            .map(|view| view.lease.provider)
             .collect();
-        let is_given_back = |tile: &usize| given_back.contains(&done[*tile].lease.id);
-        let tiles: Vec<usize> = (0..done.len()).filter(is_given_back).collect();
+        // What a cheat was paid before it was found, and nobody checked, counts for nothing either.
+        let is_void = |view: &&LeaseView| {
+            let Lease { check, provider, .. } = &view.lease;
+            check.is_refunded() || *check != CheckState::Passed && cheats.contains(provider)
+        };
+        let is_paid = |view: &&LeaseView| !view.lease.check.is_refunded();
+        let void: BTreeSet<LeaseId> =
+            views.iter().filter(is_void).map(|view| view.lease.id).collect();
+        let is_again = |tile: &usize| void.contains(&done[*tile].lease.id);
+        let tiles: Vec<usize> = (0..done.len()).filter(is_again).collect();
         if tiles.is_empty() {
             break;
         }
         redone += tiles.len();
-        output.say(format_args!("redone     {} tiles whose money came back", tiles.len()));
+        paid_twice += views.iter().filter(|view| is_void(view) && is_paid(view)).count();
+        output.say(format_args!("redone     {} tiles of a cheat", tiles.len()));
         let again: Vec<Spec> = tiles.iter().map(|tile| specs[*tile].clone()).collect();
         let again = trace(output, jobs, &again, offering).await?;
         for (tile, job) in tiles.into_iter().zip(again) {
             done[tile] = job;
         }
     }
-    Ok(Traced { done, redone })
+    Ok(Traced { done, redone, paid_twice })
 }
 
 /// Has tiles traced.

@@ -6,7 +6,7 @@ use api::LeaseView;
 use types::{CheckState, LeaseId, LeaseState};
 
 use super::Jobs;
-use crate::failure::Outcome;
+use crate::failure::{Exit, Failure, Outcome};
 
 /// The longest time without looking.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -15,12 +15,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const RELEASED_AFTER: types::Duration = types::Duration::from_ms(1_000);
 
 impl Jobs {
-    /// Waits until the check of each lease's work is over, for at most `patience`; where the
-    /// provider was found cheating meanwhile, until the lease is paid or given back. Returns the
-    /// leases as they are then.
+    /// Waits until the check of each lease's work is over; where the provider was found cheating
+    /// meanwhile, until the lease is paid or given back. Returns the leases as they are then.
     ///
     /// # Errors
-    /// When the node cannot be asked.
+    /// When that is not so within `patience`, or the node cannot be asked.
     pub(crate) async fn checked(
         &self,
         leases: &[LeaseId],
@@ -33,8 +32,12 @@ impl Jobs {
             for id in leases {
                 views.push(self.signer.client.lease(*id).await?);
             }
-            if self.are_over(&views).await? || Instant::now() >= until {
+            if self.are_over(&views).await? {
                 return Ok(views);
+            }
+            if Instant::now() >= until {
+                let text = "the checks of the work are not over in time";
+                return Err(Failure::new(Exit::Failed, text).hint("this machine may be too busy"));
             }
             news.wait(LOOK_EVERY, |heard| leases.contains(&heard)).await;
         }

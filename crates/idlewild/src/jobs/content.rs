@@ -129,6 +129,15 @@ impl Contents {
         Ok(self)
     }
 
+    /// Returns how many bytes jobs read.
+    pub(crate) fn bytes(&self) -> Outcome<u64> {
+        let program = self.program.bytes()?;
+        let stdin = self.stdin.as_ref().map_or(Ok(0), Piece::bytes)?;
+        let files = self.input.iter().flat_map(|packed| packed.manifest.contents());
+        let files = files.map(|(_, bytes)| bytes).fold(0, u64::saturating_add);
+        Ok(program.saturating_add(stdin).saturating_add(files))
+    }
+
     /// Returns names that stand for the contents where only their number and size matter.
     pub(crate) fn names_of_bytes(&self) -> Outcome<Names> {
         let stdin = self.stdin.as_ref().map(Piece::hash).transpose()?;
@@ -138,6 +147,16 @@ impl Contents {
 }
 
 impl Piece {
+    fn bytes(&self) -> Outcome<u64> {
+        match self {
+            Self::Bytes(bytes) => Ok(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+            Self::File(path) => {
+                let unreadable = || format!("cannot read {}", path.display());
+                Ok(fs::metadata(path).because(unreadable()).or_exit(Exit::Usage)?.len())
+            }
+        }
+    }
+
     fn hash(&self) -> Outcome<ContentHash> {
         match self {
             Self::Bytes(bytes) => Ok(ContentHash::of(bytes)),

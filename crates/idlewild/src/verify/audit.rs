@@ -30,7 +30,8 @@ pub(super) fn check(
     let follows = match lease.check {
         CheckState::Unchecked => audit.is_none() && dispute.is_none(),
         CheckState::Spared => audit.is_none() && is_undecided,
-        CheckState::Waiting { .. } | CheckState::Disputed { .. } => outcome.is_none(),
+        CheckState::Waiting { .. } => dispute.is_none(),
+        CheckState::Disputed { .. } => dispute.is_some() && outcome.is_none(),
         CheckState::Committing { .. } | CheckState::Revealing { .. } => {
             audit.is_some() && dispute.is_none()
         }
@@ -44,7 +45,7 @@ pub(super) fn check(
         }
         CheckState::Undecided => outcome == Some(Outcome::Undecided),
         CheckState::Failed => matches!(outcome, Some(Outcome::Overturned { .. })),
-        CheckState::Forfeited => outcome.is_none(),
+        CheckState::Forfeited => is_undecided,
     };
     if !follows {
         return wrong("what is said of the work's check does not follow from audit and dispute");

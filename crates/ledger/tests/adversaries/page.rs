@@ -63,8 +63,8 @@ const OPEN: &str = "
 - More than a third of the validators lying. Of 4, one may.
 - A p below the class's minimum, and orders that nobody may check (`--private`): they are paid
   unverified.
-- Faults of honest machines: who differs by a fault loses as a cheat does. Auditors do work on
-  two engines before they accuse, unless there is no time left for the second.
+- Faults of honest machines: who differs by a fault loses as a cheat does. Auditors do work twice
+  before they accuse, on two engines if the second is fast enough.
 - Validators that repeat what others ruled: rulings are open, and nobody is paid for one.
 - Friends who keep back what they committed to, once they see that an honest auditor accuses: they
   lose their seats, not their stake.

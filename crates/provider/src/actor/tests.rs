@@ -413,7 +413,7 @@ fn offer() -> Wanted {
 struct Running {
     status: watch::Receiver<Status>,
     stop: oneshot::Sender<Drain>,
-    task: tokio::task::JoinHandle<()>,
+    task: tokio::task::JoinHandle<Instant>,
 }
 
 fn start(data: &Path, market: &FakeMarket, runner: &FakeRunner) -> Running {

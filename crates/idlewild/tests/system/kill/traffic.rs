@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use types::{
-    Action, Amount, Asset, AuditTerms, Blob, ContentHash, Duration as Length, Encode, Hash, List,
-    OrderTerms, SecretKey,
+    Action, Amount, Asset, AuditTerms, BasisPoints, Blob, ContentHash, Duration as Length, Encode,
+    Hash, List, OrderTerms, Readers, SecretKey,
 };
 
 use crate::common::{Ended, command_in, ended, patiently};
@@ -252,9 +252,13 @@ fn order(program: ContentHash) -> OrderTerms {
         class: ID,
         spec: Blob::new(spec.to_bytes()).unwrap(),
         constraint: types::Constraint::default(),
-        budget: Amount::new(20_000).unwrap(),
+        budget: Amount::new(250_000).unwrap(),
         offers: List::default(),
-        audit: AuditTerms::NONE,
+        audit: AuditTerms {
+            probability: BasisPoints::new(10_000).unwrap(),
+            auditors: 1,
+            readers: Readers::Auditors,
+        },
         duration: ORDER_LENGTH,
         expires: api::now().after(ORDER_LENGTH),
     }

@@ -163,7 +163,8 @@ impl Reference {
             let is_taken = taken.iter().any(|(already, _)| *already == auditor);
             if !is_taken && let Some(time) = self.audit_time(lease, auditor) {
                 let kept = self.auditor(lease.class, auditor).expect("it has a seat");
-                if kept.free_at > self.time.after(Duration::from_seconds(86_400)) {
+                let is_busy = kept.free_at > self.time.after(Duration::from_seconds(86_400));
+                if is_busy || kept.open >= 64 {
                     return None;
                 }
                 taken.push((auditor, time));

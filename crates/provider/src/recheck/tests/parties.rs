@@ -130,7 +130,6 @@ impl Agent {
                 at_once: self.at_once.clone(),
             },
             store: Arc::new(Store::open(path.join("inputs"), 1 << 20, 0).unwrap()),
-            input_bytes_max: 1_000,
         };
         self.task = Some(if VALIDATORS.contains(&self.party) {
             let judging = Judging::new(recheck, self.party.public());
