@@ -69,13 +69,8 @@ pub(crate) fn draw(state: &mut State, mut lease: Lease) -> Result<(), Broken> {
     (audit.round, audit.beacon) = (round, beacon);
     state.put(Key::Audit(lease.id), &audit)?;
     match pick(state, &lease, &audit, &seed)? {
-        Picked::Drawn(drawn) => assign(state, lease, audit, drawn),
-        Picked::Nobody if audit.assignments.is_empty() => {
-            end(state, lease, &audit, CheckState::Unattended)
-        }
-        Picked::TooFew | Picked::Nobody => {
-            dispute::open(state, lease, Accuser::Nobody, audit.work_root)
-        }
+        Some(drawn) => assign(state, lease, audit, drawn),
+        None => dispute::open(state, lease, Accuser::Nobody, audit.work_root),
     }
 }
 
@@ -93,15 +88,6 @@ fn share(hash: &Hash, of: u64) -> u64 {
     u64::try_from(product >> 64).unwrap_or(0)
 }
 
-/// What came of looking for auditors.
-enum Picked {
-    Drawn(Vec<Drawn>),
-    /// There are fewer than the order wants, or one of them has too much to do.
-    TooFew,
-    /// There is nobody who could.
-    Nobody,
-}
-
 /// An auditor that was drawn, and how long it has for the work.
 struct Drawn {
     address: Address,
@@ -109,19 +95,17 @@ struct Drawn {
     time: Duration,
 }
 
-/// Notes that an auditor does not do the work of a lease any more.
-pub(crate) fn end_work(state: &mut State, lease: &Lease, address: Address) -> Result<(), Broken> {
-    let auditor: Auditor = state.need(Key::Auditor(lease.class, address))?;
-    let order = state.get_bytes(Key::Order(lease.order)).ok_or(Broken)?;
-    let time = time_of(lease, spec_of(order)?, &auditor.terms).unwrap_or_default();
-    auditors::end_work(state, lease.class, address, time)
-}
-
-/// Draws seats until there are as many auditors as the order wants, or long enough.
+/// Draws seats until there are as many auditors as the order wants; returns nothing if there are
+/// fewer, or one of them has too much to do.
 ///
 /// Nobody is drawn instead of who has too much to do: who fills the time of others would else
 /// choose who is left.
-fn pick(state: &State, lease: &Lease, audit: &Audit, seed: &Hash) -> Result<Picked, Broken> {
+fn pick(
+    state: &State,
+    lease: &Lease,
+    audit: &Audit,
+    seed: &Hash,
+) -> Result<Option<Vec<Drawn>>, Broken> {
     let wanted = usize::from(lease.audit.auditors);
     let seats = auditors::seats(state, lease.class)?;
     let order = state.get_bytes(Key::Order(lease.order)).ok_or(Broken)?;
@@ -143,15 +127,11 @@ fn pick(state: &State, lease: &Lease, audit: &Audit, seed: &Hash) -> Result<Pick
         let auditor: Auditor = state.need(Key::Auditor(lease.class, address))?;
         let Some(time) = time_of(lease, spec, &auditor.terms) else { continue };
         if auditor.free_at > latest || auditor.open >= AUDITS_OPEN_MAX {
-            return Ok(Picked::TooFew);
+            return Ok(None);
         }
         drawn.push(Drawn { address, auditor, time });
     }
-    Ok(match drawn.len() {
-        0 => Picked::Nobody,
-        few if few < wanted => Picked::TooFew,
-        _ => Picked::Drawn(drawn),
-    })
+    Ok((drawn.len() == wanted).then_some(drawn))
 }
 
 /// Returns how long an auditor of these terms has for the work, if its machine can do it: twice
@@ -182,7 +162,8 @@ fn assign(
     let mut assignments = std::mem::take(&mut audit.assignments).into_inner();
     for Drawn { address, auditor, time } in drawn {
         let round = audit.round;
-        assignments.push(Assignment { auditor: address, round, commitment: None, finding: None });
+        let (commitment, finding) = (None, None);
+        assignments.push(Assignment { auditor: address, round, time, commitment, finding });
         done = done.max(auditors::begin_audit(state, address, auditor, time)?);
         state.mark(Key::AuditByAuditor(address, lease.id));
     }
@@ -229,7 +210,7 @@ pub(crate) fn end_round(state: &mut State, mut lease: Lease) -> Result<(), Broke
     for assigned in audit.current() {
         let address = assigned.auditor;
         if assigned.commitment.is_none() {
-            end_work(state, &lease, address)?;
+            auditors::end_work(state, lease.class, address, assigned.time)?;
         }
         state.remove(Key::AuditByAuditor(address, lease.id));
         auditors::end_audit(state, lease.class, address, assigned.finding.is_none())?;

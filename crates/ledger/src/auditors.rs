@@ -2,8 +2,9 @@
 //!
 //! The seats of a class are numbered without gaps, so that a draw is one look-up: uniform over
 //! seats, and so in proportion to stake. A seat that goes is taken by the last one. Who does not
-//! do an audit loses its seats for an epoch, and so does who says that work could not be had
-//! which validators had, and who is found cheating; stake it loses only for cheating.
+//! do an audit loses its seats for an epoch, and so does who is found cheating; stake it loses
+//! only for cheating. Who says that work could not be had loses nothing but its pay: nobody can
+//! tell whether it was shown the inputs.
 
 use types::{
     Address, Asset, Auditor, ClassId, Duration, Event, List, Provider, Time,
@@ -74,15 +75,8 @@ pub(crate) fn leave(
     keep(state, address, &auditor)
 }
 
-/// Takes an auditor's seats away for an epoch; who is none has none.
-pub(crate) fn bar(state: &mut State, class: ClassId, address: Address) -> Result<(), Broken> {
-    match state.get(Key::Auditor(class, address))? {
-        Some(auditor) => bar_known(state, address, auditor),
-        None => Ok(()),
-    }
-}
-
-fn bar_known(state: &mut State, address: Address, mut auditor: Auditor) -> Result<(), Broken> {
+/// Takes an auditor's seats away for an epoch.
+fn bar(state: &mut State, address: Address, mut auditor: Auditor) -> Result<(), Broken> {
     auditor.barred_until = state.now().after(state.parameters().epoch_ms);
     leave(state, address, auditor)
 }
@@ -90,7 +84,9 @@ fn bar_known(state: &mut State, address: Address, mut auditor: Auditor) -> Resul
 /// Takes all seats of a cheat away, in every class.
 pub(crate) fn bar_cheat(state: &mut State, address: Address) -> Result<(), Broken> {
     for class in classes::CLASSES {
-        bar(state, class.id(), address)?;
+        if let Some(auditor) = state.get(Key::Auditor(class.id(), address))? {
+            bar(state, address, auditor)?;
+        }
     }
     Ok(())
 }
@@ -130,7 +126,7 @@ pub(crate) fn end_audit(
 ) -> Result<(), Broken> {
     let mut auditor: Auditor = state.need(Key::Auditor(class, address))?;
     auditor.open = auditor.open.checked_sub(1).ok_or(Broken)?;
-    if is_missed { bar_known(state, address, auditor) } else { keep(state, address, &auditor) }
+    if is_missed { bar(state, address, auditor) } else { keep(state, address, &auditor) }
 }
 
 /// Keeps an auditor as long as there is something to keep.

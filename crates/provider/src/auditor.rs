@@ -52,7 +52,8 @@ const HINTS_WAITING_MAX: usize = 64;
 /// Audits that are under way here, and findings that none is begun beside: more than the ledger
 /// gives an auditor, and few enough that a node that makes some up fills neither memory nor disk.
 const AUDITS_MAX: usize = 96;
-/// How much longer than the first time work may take the other engine that accuses.
+/// How much longer than counted an audit may take, and than the first time the other engine that
+/// accuses.
 const CONFIRM: Duration = Duration::from_secs(60);
 /// How long an auditor that stops waits for its seats to be gone.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -287,10 +288,11 @@ impl<M: Market, R: Runner> Auditing<M, R> {
 
     /// Does the work of a lease once more, while there is time to commit to what that gives.
     async fn work(&self, view: &LeaseView) -> Option<Found> {
-        let (audit, _) = part(view, self.address)?;
+        let (audit, assigned) = part(view, self.address)?;
         let (lease, round) = (view.lease.id, audit.round);
         let until = self.recheck.until(view)?;
-        let finding = self.find(view, &audit.work_root, until).await;
+        let own = Duration::from_millis(assigned.time.as_ms());
+        let finding = self.find(view, &audit.work_root, own, until).await;
         let mut salt = [0; 32];
         if let Err(error) = getrandom::fill(&mut salt) {
             tracing::error!("no randomness for a salt: {error}");
@@ -303,11 +305,17 @@ impl<M: Market, R: Runner> Auditing<M, R> {
 
     /// Returns what doing the work gives, or that it could not be done: then it was tried until
     /// there was no time left for another try.
-    async fn find(&self, view: &LeaseView, work_root: &Hash, until: Instant) -> Finding {
+    async fn find(
+        &self,
+        view: &LeaseView,
+        work_root: &Hash,
+        own: Duration,
+        until: Instant,
+    ) -> Finding {
         let lease = view.lease.id;
         let mut wait = RETRY;
         loop {
-            let lack = match self.attempt(view, work_root, until).await {
+            let lack = match self.attempt(view, work_root, own, until).await {
                 Ok(finding) => return finding,
                 Err(lack) => lack,
             };
@@ -325,11 +333,15 @@ impl<M: Market, R: Runner> Auditing<M, R> {
         &self,
         view: &LeaseView,
         work_root: &Hash,
+        own: Duration,
         until: Instant,
     ) -> Result<Finding, Lack> {
         let _turn = timeout_at(until, self.turn.lock()).await.map_err(|_| Lack::Late)?;
         let work = self.recheck.gather(view, until).await?;
         let began = Instant::now();
+        // A bill of nothing for work without end keeps no other audit waiting longer than the
+        // ledger has counted.
+        let until = until.min(began + own + CONFIRM);
         let roots = self.recheck.run(&work, EngineKind::Compiler, until).await?;
         if roots.work_root() == *work_root {
             return Ok(roots.finding());

@@ -5,10 +5,11 @@
 //! engines give the same does the validator say that the receipt is wrong. Rulings follow from the
 //! work alone, so nothing has to survive a crash.
 //!
-//! Work is done for one dispute at a time, that whose window ends first, however many are open:
-//! none takes the memory of another's, and none that may take long keeps a shorter one waiting.
+//! Work is done for one dispute at a time, that about the most money, however many are open: none
+//! takes the memory of another's, and who opens many to keep judges busy pays as much for each as
+//! what it wants to hide. Each has as long as what was billed takes a slow interpreter.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use api::{Client, LeaseView};
 use executors::wasm::EngineKind;
@@ -32,6 +33,12 @@ use crate::{
 
 /// Hints that wait to be read.
 const HINTS_WAITING_MAX: usize = 64;
+/// How long a dispute waits of which the work failed, or the ruling was refused.
+const REFUSED_WAIT: Duration = Duration::from_secs(60);
+/// What each dispute may take, and the Mfuel that a slow interpreter does in a second: what was
+/// billed takes it no longer.
+const BUDGET_MIN: Duration = Duration::from_secs(60);
+const INTERPRETED_MFUEL: u64 = 4;
 /// How often disputes are looked for, besides when one is opened.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Rulings that are on their way to the ledger at a time.
@@ -99,6 +106,12 @@ pub(crate) struct Judging<M, R> {
     validator: PublicKey,
 }
 
+/// Returns how long the work of a dispute may take: whoever bills too little for it gains nothing.
+fn budget(view: &LeaseView) -> Duration {
+    let seconds = view.lease.settlement.units.get() / INTERPRETED_MFUEL;
+    BUDGET_MIN.saturating_add(Duration::from_secs(seconds.saturating_mul(2)))
+}
+
 /// What came of doing the work of a dispute.
 struct Worked {
     lease: LeaseId,
@@ -150,9 +163,13 @@ impl<M: Market, R: Runner> Judging<M, R> {
         }
     }
 
-    /// Sees to it that the dispute is worked on whose window ends first, and no other: one that is
-    /// decided by now, or has more time than a new one, is left.
+    /// Sees to it that the dispute is worked on that is about the most, and no other: one that is
+    /// decided by now, or is about less than a new one, is left.
     async fn follow(self: &Arc<Self>, views: Vec<LeaseView>, docket: &mut Docket) {
+        // What is done by now is not lost to another's turn.
+        while let Some(done) = docket.work.try_join_next() {
+            self.take(done, docket);
+        }
         let now = Instant::now();
         docket.later.retain(|lease, _| views.iter().any(|view| view.lease.id == *lease));
         let is_open = |view: &LeaseView| {
@@ -162,7 +179,10 @@ impl<M: Market, R: Runner> Judging<M, R> {
         };
         let open = views.into_iter().filter(is_open);
         let timed = open.filter_map(|view| Some((self.recheck.until(&view)?, view)));
-        let first = timed.min_by_key(|(_, view)| (view.lease.check.awaited(), view.lease.id));
+        let first = timed.min_by_key(|(_, view)| {
+            let gross = view.lease.settlement.gross;
+            (Reverse(gross), view.lease.check.awaited(), view.lease.id)
+        });
         let lease = first.as_ref().map(|(_, view)| view.lease.id);
         if lease == docket.lease {
             return;
@@ -172,6 +192,7 @@ impl<M: Market, R: Runner> Judging<M, R> {
         if let Some((until, view)) = first {
             let this = Arc::clone(self);
             docket.work.spawn(async move {
+                let until = until.min(Instant::now() + budget(&view));
                 let ruling = timeout_at(until, this.rule(&view, until)).await;
                 let ruling = ruling.unwrap_or(Err(Lack::Late));
                 Worked { lease: view.lease.id, until, ruling }
@@ -181,11 +202,13 @@ impl<M: Market, R: Runner> Judging<M, R> {
 
     /// Takes what came of the work: says it, or tries again later while there is time.
     fn take(self: &Arc<Self>, done: Result<Worked, JoinError>, docket: &mut Docket) {
-        docket.lease = None;
+        let began = docket.lease.take();
         let Worked { lease, until, ruling } = match done {
             Ok(worked) => worked,
             Err(error) => {
                 tracing::error!("judging failed: {error}");
+                let at = Instant::now() + REFUSED_WAIT;
+                docket.later.extend(began.map(|lease| (lease, (at, REFUSED_WAIT))));
                 return;
             }
         };
@@ -204,6 +227,8 @@ impl<M: Market, R: Runner> Judging<M, R> {
             }
         };
         tracing::info!(%lease, ruling = ruling.name(), "judged a dispute");
+        // Should it be refused, the work is not done again at once.
+        docket.later.insert(lease, (Instant::now() + REFUSED_WAIT, wait));
         let argument = Box::new(Argument::Rule { ruling });
         let this = Arc::clone(self);
         let say = async move { this.say(Action::Argue { lease, argument }, until).await };

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Address, Amount, Blob, ClassId, Encode, Hash, LeaseId, List, Receipt, Time,
+    Address, Amount, Blob, ClassId, Duration, Encode, Hash, LeaseId, List, Receipt, Time,
     limits::{AUDITOR_SEATS_MAX, AUDITORS_OF_LEASE_MAX, OFFER_TERMS_BYTES_MAX},
 };
 
@@ -232,12 +232,14 @@ pub struct Assignment {
     pub auditor: Address,
     /// The round in which it was drawn, from 1.
     pub round: u8,
+    /// How long it has for the work, of its time.
+    pub time: Duration,
     /// What it committed to.
     pub commitment: Option<Hash>,
     /// What it revealed.
     pub finding: Option<Finding>,
 }
-codec!(struct Assignment { auditor, round, commitment, finding });
+codec!(struct Assignment { auditor, round, time, commitment, finding });
 
 /// The audit of a lease, as the ledger keeps it as long as the lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

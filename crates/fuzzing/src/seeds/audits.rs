@@ -23,8 +23,10 @@ pub(super) fn auditor() -> Auditor {
 
 /// Returns an audit of two rounds.
 pub(super) fn audit() -> Audit {
-    let assignment =
-        |round, commitment, finding| Assignment { auditor: address(), round, commitment, finding };
+    let assignment = |round, commitment, finding| {
+        let time = types::Duration::from_ms(40);
+        Assignment { auditor: address(), round, time, commitment, finding }
+    };
     let assignments = vec![
         assignment(1, None, None),
         assignment(1, Some(Hash::ZERO), Some(Finding::Unavailable)),

@@ -13,13 +13,13 @@ mod rerun;
 
 use classes::{Class, Steps};
 use types::{
-    Accuser, Address, Amount, Argument, Asset, Audit, Bisection, CheckState, ClassId, Dispute,
-    Duration, Event, Game, Hash, Lease, Outcome, PublicKey, Reject, Rerun, Ruling, SignedReceipt,
-    Time, Verdict,
+    Accuser, Address, Amount, Argument, Asset, Audit, Bisection, CheckState, Dispute, Duration,
+    Event, Game, Hash, Lease, Outcome, PublicKey, Reject, Rerun, Ruling, SignedReceipt, Time,
+    Verdict,
 };
 
 use crate::{
-    audit, auditors,
+    audit,
     key::{Key, Row},
     lease, slash,
     state::{Broken, State},
@@ -183,9 +183,6 @@ fn end(state: &mut State, lease: Lease, dispute: &Dispute) -> Result<(), Broken>
     for (auditor, _) in roots.iter().filter(|(_, root)| refuted(root)) {
         slash::slash(state, id, *auditor)?;
     }
-    if outcome != Outcome::Undecided {
-        bar_idle(state, lease.class, audit.as_ref())?;
-    }
     let right = || roots.iter().filter(|(_, root)| !refuted(root));
     let winners = match (outcome, dispute.accuser) {
         (Outcome::Upheld, _) => vec![provider],
@@ -220,7 +217,7 @@ fn end(state: &mut State, lease: Lease, dispute: &Dispute) -> Result<(), Broken>
     let fee = audit.as_ref().map_or(Amount::ZERO, |audit| audit.fee);
     let premium = match dispute.accuser {
         // Auditors were paid out of it, whether they were right or not.
-        Accuser::Tenant { .. } if audit.is_some() => Amount::ZERO,
+        Accuser::Tenant { .. } if agreed(audit.as_ref()) => Amount::ZERO,
         _ => lease.settlement.premium,
     };
     audit::conclude(state, lease, check, &payees, fee, premium)
@@ -237,25 +234,20 @@ fn differs(dispute: &Dispute) -> bool {
 /// Returns what the check of a lease had come to when its tenant disputed the receipt, or when
 /// auditors could not decide it.
 fn checked_before(audit: Option<&Audit>, accuser: Accuser) -> CheckState {
-    let verdicts = || audit.into_iter().flat_map(|audit| audit.verdicts());
-    let any = |verdict| verdicts().any(|(_, said)| said == verdict);
+    let Some(audit) = audit else { return CheckState::Spared };
+    let count = |verdict| audit.verdicts().filter(|(_, said)| *said == verdict).count();
+    let (agree, unavailable) = (count(Verdict::Agree), count(Verdict::Unavailable));
     match accuser {
-        Accuser::Nobody if any(Verdict::Unavailable) => CheckState::Unavailable,
-        Accuser::Nobody => CheckState::Unattended,
-        _ if any(Verdict::Agree) => CheckState::Passed,
-        _ if audit.is_some() => CheckState::Unattended,
-        _ => CheckState::Spared,
+        _ if agree > unavailable => CheckState::Passed,
+        Accuser::Nobody if agree == 0 && unavailable > 0 => CheckState::Unavailable,
+        _ => CheckState::Unattended,
     }
 }
 
-/// Takes their seats for an epoch from auditors who said that work could not be had which
-/// validators had.
-fn bar_idle(state: &mut State, class: ClassId, audit: Option<&Audit>) -> Result<(), Broken> {
+/// Returns whether any auditor agreed.
+fn agreed(audit: Option<&Audit>) -> bool {
     let verdicts = audit.into_iter().flat_map(|audit| audit.verdicts());
-    for (auditor, _) in verdicts.filter(|(_, said)| *said == Verdict::Unavailable) {
-        auditors::bar(state, class, auditor)?;
-    }
-    Ok(())
+    verdicts.into_iter().any(|(_, said)| said == Verdict::Agree)
 }
 
 /// Returns the auditors of all rounds that did the work, with the roots that they found.

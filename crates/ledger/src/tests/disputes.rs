@@ -354,7 +354,7 @@ fn a_tenant_gets_nothing_by_a_dispute_that_nobody_can_judge() {
 #[test]
 fn whoever_is_tenant_provider_and_auditor_at_once_takes_nothing_from_others() {
     // Of two auditors of its own one agrees and one says that it could not, and validators leave
-    // it undecided: who agrees is paid out of the one premium.
+    // it undecided: nobody is paid out of the one premium.
     let mut fixture = fixture();
     let own = ["tenant", "provider", "ann", "bob", "cid", "dan"];
     let sum = |fixture: &Fixture| own.iter().map(|name| fixture.wallet(name)).sum::<u64>();
@@ -372,9 +372,10 @@ fn whoever_is_tenant_provider_and_auditor_at_once_takes_nothing_from_others() {
     fixture.reveal(lease, drawn[0], found("work"));
     fixture.reveal(lease, drawn[1], types::Finding::Unavailable);
     fixture.advance(700_000);
-    assert_eq!(check(&fixture, lease), "unavailable");
-    // The offer's place is all that is missing.
-    assert_eq!(sum(&fixture), before - 1_000);
+    assert_eq!(check(&fixture, lease), "unattended");
+    fixture.advance(2_000);
+    // The offer's place, the fee, and the premium of two audits that nobody was paid for.
+    assert_eq!(sum(&fixture), before - 1_000 - 400 - 10_000);
 }
 
 #[test]

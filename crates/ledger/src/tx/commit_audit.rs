@@ -4,7 +4,7 @@ use types::{Audit, CheckState, Event, Hash, Lease, LeaseId, Reject};
 
 use super::{Assigned, Context, Execute, assigned, known_lease, not_now};
 use crate::{
-    audit,
+    audit, auditors,
     key::Key,
     state::{Broken, State},
 };
@@ -39,13 +39,13 @@ impl Execute for CommitAudit {
 
     fn apply(plan: Plan, state: &mut State, _: &Context) -> Result<(), Broken> {
         let Plan { mut lease, mut audit, index, commitment } = plan;
-        let auditor = {
+        let (auditor, time) = {
             let assignment = audit.assignments.get_mut(index).ok_or(Broken)?;
             assignment.commitment = Some(commitment);
-            assignment.auditor
+            (assignment.auditor, assignment.time)
         };
         state.put(Key::Audit(lease.id), &audit)?;
-        audit::end_work(state, &lease, auditor)?;
+        auditors::end_work(state, lease.class, auditor, time)?;
         state.emit(Event::AuditCommitted { lease: lease.id, auditor });
         let is_last = audit.current().all(|assigned| assigned.commitment.is_some());
         if is_last { audit::begin_reveals(state, &mut lease, &audit) } else { Ok(()) }

@@ -24,7 +24,8 @@ fn found(round: u8) -> Found {
 fn assigned(of: u8, round: u8, committed: bool, revealed: bool) -> Assignment {
     let commitment = committed.then(|| found(round).commitment(address(of)));
     let finding = revealed.then_some(Finding::Unavailable);
-    Assignment { auditor: address(of), round, commitment, finding }
+    let time = types::Duration::from_ms(1);
+    Assignment { auditor: address(of), round, time, commitment, finding }
 }
 
 fn view(check: CheckState, round: u8, assignments: &[Assignment]) -> LeaseView {

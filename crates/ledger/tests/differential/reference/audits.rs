@@ -51,7 +51,7 @@ impl Reference {
         ensure(assignment.commitment.is_none(), Reject::AuditTwice)?;
 
         self.set_assignment(id, index, |kept| kept.commitment = Some(commitment));
-        self.end_work(id, auditor);
+        self.end_work(id, &assignment);
         self.events.push(Event::AuditCommitted { lease: id, auditor });
         if self.current(id).iter().all(|kept| kept.commitment.is_some()) {
             self.let_reveal(id);
@@ -100,12 +100,12 @@ impl Reference {
         }
         let wanted = usize::from(lease.audit.auditors);
         let found = self.take_auditors(&lease, &seed);
-        let is_nobody = found.as_ref().is_some_and(Vec::is_empty);
         let is_enough = found.as_ref().is_some_and(|taken| taken.len() == wanted);
         let taken = if is_enough { found.unwrap_or_default() } else { Vec::new() };
-        let assigned = taken.iter().map(|(auditor, _)| Assignment {
+        let assigned = taken.iter().map(|(auditor, time)| Assignment {
             auditor: *auditor,
             round,
+            time: Duration::from_ms(time.as_ms().saturating_mul(2)),
             commitment: None,
             finding: None,
         });
@@ -118,10 +118,6 @@ impl Reference {
         (audit.round, audit.beacon) = (round, self.beacon);
         let all = audit.assignments.iter().copied().chain(assigned).collect();
         audit.assignments = List::new(all).expect("seven in each of three rounds");
-        if is_nobody && round == 1 {
-            self.end_check(id, CheckState::Unattended);
-            return;
-        }
         if !is_enough {
             self.open_dispute(id, Accuser::Nobody);
             return;
@@ -174,12 +170,11 @@ impl Reference {
     }
 
     /// Lets an auditor be free of the work of a lease, which it did or missed.
-    fn end_work(&mut self, id: LeaseId, auditor: Address) {
-        let lease = self.lease(&id).expect("it is audited").clone();
-        let time = self.work_time(&lease, auditor).map_or(0, |time| time.as_ms());
+    fn end_work(&mut self, id: LeaseId, assigned: &Assignment) {
+        let class = self.lease(&id).expect("it is audited").class;
         let now = self.time.as_ms();
-        let kept = self.enlistments.get_mut(&(lease.class, auditor)).expect("it was enlisted");
-        let free_at = kept.free_at.as_ms().saturating_sub(time.saturating_mul(2));
+        let kept = self.enlistments.get_mut(&(class, assigned.auditor)).expect("it was enlisted");
+        let free_at = kept.free_at.as_ms().saturating_sub(assigned.time.as_ms());
         kept.free_at = Time::from_ms(free_at.max(now));
     }
 
@@ -246,9 +241,10 @@ impl Reference {
 
     pub(super) fn end_round(&mut self, id: LeaseId) {
         let class = self.lease(&id).expect("it is audited").class;
-        for Assignment { auditor, commitment, finding, .. } in self.current(id) {
+        for assigned in self.current(id) {
+            let Assignment { auditor, commitment, finding, .. } = assigned;
             if commitment.is_none() {
-                self.end_work(id, auditor);
+                self.end_work(id, &assigned);
             }
             assert!(self.to_do.remove(&(auditor, id)), "it had it to do");
             if finding.is_none() {

@@ -137,14 +137,6 @@ impl Reference {
         for (auditor, _) in wrong {
             self.slash(id, auditor);
         }
-        if outcome != Outcome::Undecided {
-            // Validators had what these say could not be had.
-            for auditor in self.said(id, Verdict::Unavailable) {
-                if self.enlistments.contains_key(&(lease.class, auditor)) {
-                    self.bar(lease.class, auditor);
-                }
-            }
-        }
         if let Accuser::Tenant { bond } = accuser {
             self.settle_bond(id, outcome, bond);
         }
@@ -165,11 +157,7 @@ impl Reference {
             Outcome::Undecided if self.differs(id) => CheckState::Undecided,
             Outcome::Undecided => match accuser {
                 Accuser::Auditor { .. } => CheckState::Undecided,
-                Accuser::Tenant { .. } => self.checked_before(id),
-                Accuser::Nobody if self.said(id, Verdict::Unavailable).is_empty() => {
-                    CheckState::Unattended
-                }
-                Accuser::Nobody => CheckState::Unavailable,
+                Accuser::Tenant { .. } | Accuser::Nobody => self.checked_before(id),
             },
         };
         if !by_tenant || check == CheckState::Failed {
@@ -190,10 +178,14 @@ impl Reference {
 
     /// Returns what a lease's check was when its tenant disputed the receipt.
     fn checked_before(&self, id: LeaseId) -> CheckState {
+        let (agree, unavailable) =
+            (self.said(id, Verdict::Agree).len(), self.said(id, Verdict::Unavailable).len());
+        let by_nobody = self.disputes[&id].accuser == Accuser::Nobody;
         match self.audits.contains_key(&id) {
             false => CheckState::Spared,
-            true if self.said(id, Verdict::Agree).is_empty() => CheckState::Unattended,
-            true => CheckState::Passed,
+            true if agree > unavailable => CheckState::Passed,
+            true if agree == 0 && unavailable > 0 && by_nobody => CheckState::Unavailable,
+            true => CheckState::Unattended,
         }
     }
 

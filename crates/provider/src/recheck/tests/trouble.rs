@@ -108,7 +108,8 @@ fn disputed(net: &Net, count: usize, metering: u16, cheats: bool) -> Vec<LeaseId
     net.change(|world| {
         let lease = |_| {
             let lease = world.hand_in_of(metering, 1, cheats);
-            world.ok(TENANT.address(), Action::Dispute { lease });
+            // There are no auditors, so that the draw asks validators.
+            world.draw(lease);
             lease
         };
         (0..count).map(lease).collect()
