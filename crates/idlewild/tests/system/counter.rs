@@ -1,18 +1,40 @@
 //! A program whose work is as long as one likes, and whose answer is known without doing it.
 //!
 //! It maps x to x·`FACTOR` + `ADDEND` modulo 2⁶⁴, from 1 on and as often as it was told, and
-//! writes the last x as sixteen letters from `a` to `p`. What it has to write follows here from
-//! squaring the map, in as many steps as the count has bits.
+//! writes the last x as sixteen letters from `a` to `p`, to its standard output or to a file of
+//! `/out`. What it has to write follows here from squaring the map, in as many steps as the count
+//! has bits.
 
 const FACTOR: u64 = 6_364_136_223_846_793_005;
 const ADDEND: u64 = 1_442_695_040_888_963_407;
 
+/// Opens a file.
+const OPEN: &str = r#"(import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))"#;
+/// Makes the file `a` of descriptor 5, which is `/out`, to be written to; its name is made here.
+const OUT_FILE: &str = "(block (result i32)
+    (i32.store8 (i32.const 32) (i32.const 97))
+    (if (call $open (i32.const 5) (i32.const 0) (i32.const 32) (i32.const 1) (i32.const 1)
+        (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 36)) (then unreachable))
+    (i32.load (i32.const 36)))";
+
 /// Returns the program that takes `steps` steps, at least one, as a WebAssembly module.
 pub(crate) fn program(steps: u64) -> Vec<u8> {
+    module(steps, "", "(i32.const 1)")
+}
+
+/// Returns one that writes a file.
+pub(crate) fn program_with_file(steps: u64) -> Vec<u8> {
+    module(steps, OPEN, OUT_FILE)
+}
+
+/// Returns one that writes to the descriptor that an expression gives.
+fn module(steps: u64, import: &str, descriptor: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
           (import "wasi_snapshot_preview1" "fd_write"
             (func $write (param i32 i32 i32 i32) (result i32)))
+          {import}
           (memory (export "memory") 1)
           (func (export "_start")
             (local $left i64) (local $x i64) (local $place i32)
@@ -32,7 +54,7 @@ pub(crate) fn program(steps: u64) -> Vec<u8> {
               (br_if $letter (i32.ge_u (local.get $place) (i32.const 16))))
             (i32.store (i32.const 0) (i32.const 16))
             (i32.store (i32.const 4) (i32.const 16))
-            (if (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))
+            (if (call $write {descriptor} (i32.const 0) (i32.const 1) (i32.const 8))
               (then unreachable))))"#
     );
     wat::parse_str(text).unwrap()

@@ -10,6 +10,7 @@ mod demo;
 mod docs;
 mod kill;
 mod market;
+mod phases;
 mod prices;
 mod privacy;
 mod seller;

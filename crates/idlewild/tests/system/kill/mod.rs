@@ -5,12 +5,13 @@
 
 #![expect(clippy::print_stdout, reason = "what a run measured is part of its result")]
 
-mod processes;
+pub(crate) mod processes;
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use api::{Accepted, Client, LeaseFilter, LeaseQuery, LeaseView};
@@ -45,7 +46,7 @@ const SETTLED_MAX: Duration = Duration::from_secs(120);
 /// How often a process is looked at that may have to be started again.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// What a provider says once its offer stands.
-const SELLS: &str = "selling as";
+pub(crate) const SELLS: &str = "selling as";
 
 /// What is killed.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +75,7 @@ const VICTIMS: [Victim; 8] = [
     Victim::NetworkTwice,
 ];
 
-fn setting(name: &str) -> Option<u64> {
+pub(crate) fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }
@@ -98,10 +99,24 @@ impl Dice {
 
 /// Returns a port that is free, below those that the system gives to connections by itself, so
 /// that nobody takes it while the network is down.
-fn free_port() -> u16 {
-    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+pub(crate) fn free_port() -> u16 {
+    // Tests of one process may look at the same time.
+    static ASKED: AtomicU16 = AtomicU16::new(0);
+    let apart = 100 * ASKED.fetch_add(1, Ordering::Relaxed);
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap() + apart;
     let mut ports = (first..32_000).chain(20_000..first);
     ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+}
+
+/// Ends a network in order, then counts all value from its files alone.
+pub(crate) async fn recount(mut network: Service) {
+    network.end().await;
+    let data = network.home.path("data/node");
+    let mut config = create(&data, &LocalNetwork::default()).unwrap();
+    config.listen = "127.0.0.1:0".parse().unwrap();
+    let node = node::start(config).await.unwrap();
+    node.handle().read().ledger.recount().unwrap();
+    node.shutdown().await;
 }
 
 /// What a provider had before it worked.
@@ -322,13 +337,7 @@ impl Storm {
     /// Ends everything in order, then counts all value from the files alone.
     async fn end(mut self) {
         self.provider.end().await;
-        self.network.end().await;
-        let data = self.network.home.path("data/node");
-        let mut config = create(&data, &LocalNetwork::default()).unwrap();
-        config.listen = "127.0.0.1:0".parse().unwrap();
-        let node = node::start(config).await.unwrap();
-        node.handle().read().ledger.recount().unwrap();
-        node.shutdown().await;
+        recount(self.network).await;
     }
 
     /// Runs one further job, as anybody would, and checks its answer.

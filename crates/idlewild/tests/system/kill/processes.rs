@@ -1,4 +1,4 @@
-//! A process of the storm that is started, killed and started again, and the workers below it.
+//! A process of a test that is started, killed and started again, and the workers below it.
 
 use std::fs::{self, OpenOptions};
 use std::process::Stdio;
@@ -20,7 +20,7 @@ const UNREACHABLE: i32 = 3;
 
 /// A process, told from a later one with the same number by when it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Process {
+pub(crate) struct Process {
     id: i32,
     began: u64,
 }
@@ -56,10 +56,10 @@ impl Process {
         Stat::of(self.id).is_some_and(|stat| stat.began == self.began && stat.is_alive())
     }
 
-    fn kill(self) {
+    fn signal(self, signal: Signal) {
         if self.is_alive() {
             // It may have gone this very moment.
-            let _ = kill_process(Pid::from_raw(self.id).unwrap(), Signal::KILL);
+            let _ = kill_process(Pid::from_raw(self.id).unwrap(), signal);
         }
     }
 }
@@ -77,7 +77,7 @@ fn children(parent: i32) -> Vec<Process> {
 }
 
 /// Waits until all of them are gone.
-pub(super) async fn gone(processes: &[Process]) {
+pub(crate) async fn gone(processes: &[Process]) {
     until("an end of the workers of a dead process", ORPHANS_MAX, || async {
         processes.iter().all(|process| !process.is_alive()).then_some(())
     })
@@ -85,8 +85,8 @@ pub(super) async fn gone(processes: &[Process]) {
 }
 
 /// A process of the binary with a directory of its own.
-pub(super) struct Service {
-    pub(super) home: Home,
+pub(crate) struct Service {
+    pub(crate) home: Home,
     words: Vec<String>,
     child: Option<Child>,
     /// How long the log was when it was last started.
@@ -94,13 +94,13 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) fn new(words: &[&str]) -> Self {
+    pub(crate) fn new(words: &[&str]) -> Self {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
         Self { home: Home::default(), words, child: None, said_before: 0 }
     }
 
     /// Starts it; what it says is added to its log.
-    pub(super) fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         self.said_before = self.log().len();
         let log = OpenOptions::new().create(true).append(true).open(self.home.path("log")).unwrap();
@@ -114,13 +114,13 @@ impl Service {
     }
 
     /// Returns the living processes that it started.
-    pub(super) fn workers(&self) -> Vec<Process> {
+    pub(crate) fn workers(&self) -> Vec<Process> {
         children(self.id())
     }
 
     /// Returns the longest that one of its threads was ready and had to wait for a processor:
     /// what the rest of the machine cost it.
-    pub(super) fn queued(&self) -> Duration {
+    pub(crate) fn queued(&self) -> Duration {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
         let waits = tasks.filter_map(|task| {
             // A thread may end meanwhile; a kernel that does not count says nothing.
@@ -131,7 +131,7 @@ impl Service {
     }
 
     /// Lets it run for as long, in which it must not end by itself.
-    pub(super) async fn keep_running(&mut self, time: Duration) {
+    pub(crate) async fn keep_running(&mut self, time: Duration) {
         let child = self.child.as_mut().unwrap();
         if let Ok(status) = tokio::time::timeout(time, child.wait()).await {
             panic!("{:?} ended by itself: {status:?}\n{}", self.words, self.log());
@@ -140,7 +140,7 @@ impl Service {
 
     /// Starts it again if it ended because the node was away, as a service manager does; returns
     /// whether it has said `text` since its last start.
-    pub(super) fn supervised(&mut self, text: &str) -> bool {
+    pub(crate) fn supervised(&mut self, text: &str) -> bool {
         let ended = self.child.as_mut().unwrap().try_wait().unwrap();
         if let Some(status) = ended {
             assert_eq!(status.code(), Some(UNREACHABLE), "{:?}: {}", self.words, self.log());
@@ -150,11 +150,37 @@ impl Service {
         self.log()[self.said_before..].contains(text)
     }
 
+    /// Stops it where it is; what it started goes on.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on, if it was stopped.
+    pub(crate) fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Stops what it started, and nothing else.
+    pub(crate) fn pause_workers(&self) {
+        self.workers().into_iter().for_each(|worker| worker.signal(Signal::STOP));
+    }
+
+    /// Lets what it started go on, if it was stopped.
+    pub(crate) fn resume_workers(&self) {
+        self.workers().into_iter().for_each(|worker| worker.signal(Signal::CONT));
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.id()).unwrap(), signal).unwrap();
+    }
+
     /// Kills it without warning; nothing that it started may outlive it.
-    pub(super) async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         // Stopped first, so that it starts nothing while it is looked at.
-        kill_process(Pid::from_raw(self.id()).unwrap(), Signal::STOP).unwrap();
+        self.pause();
         let workers = self.workers();
+        // One that is stopped would not see that it is alone.
+        self.resume_workers();
         let mut child = self.child.take().unwrap();
         child.start_kill().unwrap();
         child.wait().await.unwrap();
@@ -162,14 +188,14 @@ impl Service {
     }
 
     /// Kills what it started, and nothing else.
-    pub(super) fn kill_workers(&self) {
-        self.workers().into_iter().for_each(Process::kill);
+    pub(crate) fn kill_workers(&self) {
+        self.workers().into_iter().for_each(|worker| worker.signal(Signal::KILL));
     }
 
     /// Asks it to end, as a service manager does, and checks that it does so in order.
-    pub(super) async fn end(&mut self) {
-        let (id, workers) = (self.id(), self.workers());
-        kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+    pub(crate) async fn end(&mut self) {
+        let workers = self.workers();
+        self.signal(Signal::TERM);
         let mut child = self.child.take().unwrap();
         let status = tokio::time::timeout(END_MAX, child.wait()).await;
         let status = status.expect("it ends when it is asked to").unwrap();
@@ -178,7 +204,7 @@ impl Service {
     }
 
     /// Returns what it said so far.
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.home.path("log")).unwrap_or_default()
     }
 }
