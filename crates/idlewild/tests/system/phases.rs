@@ -17,7 +17,7 @@ use api::{AccountView, Client, LeaseView, Submitter};
 use classes::job::{Limits, Spec};
 use types::{
     Accuser, Action, Address, Amount, Assignment, AuditTerms, BasisPoints, CheckState, LeaseId,
-    OfferId, OrderId, OrderTerms, Readers, Reject, Verdict,
+    OfferId, OrderId, OrderTerms, Readers, Reject, Time, Verdict,
 };
 
 use crate::common::{patiently, until};
@@ -321,11 +321,10 @@ impl Stage {
         self.auditors.iter().for_each(|auditor| auditor.service.resume());
     }
 
-    /// Returns whether there is enough left of the window that a lease's check waits for.
-    async fn is_in_time(&self, lease: LeaseId) -> bool {
+    /// Returns whether there is enough left of a window.
+    async fn is_in_time(&self, until: Option<Time>) -> bool {
         let now = patiently(|| self.client.network()).await.unwrap().time;
-        let awaited = self.view(lease).await.lease.check.awaited();
-        awaited.is_none_or(|until| until.since(now) >= ENOUGH)
+        until.is_none_or(|until| until.since(now) >= ENOUGH)
     }
 
     /// Waits until a lease's check is over and what it is worth is with whom it belongs to.
@@ -378,8 +377,10 @@ impl Stage {
         let (lease, is_held) = self.hold(phase).await;
         let mut is_in_time = true;
         if is_held {
+            // Once it is over, the check waits for something else or for nothing.
+            let until = self.view(lease).await.lease.check.awaited();
             self.strike(victim).await;
-            is_in_time = self.is_in_time(lease).await;
+            is_in_time = self.is_in_time(until).await;
         }
         let view = self.settled(lease).await;
         let agreed = |auditor: &Party| verdict(&view, auditor.address) == Some(Verdict::Agree);
