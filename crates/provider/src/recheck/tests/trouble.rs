@@ -6,7 +6,7 @@ use executors::wasm::specification::METERING_VERSION;
 use types::{Action, CheckState, Finding, LeaseId, Signature, Verdict};
 
 use super::{
-    AUDITORS, Agent, Machine, Net, PROVIDER, Party, RIGHT, STAKE, TENANT, VALIDATORS, World,
+    AUDITORS, Agent, Machine, Net, PROVIDER, Party, RIGHT, STAKE, VALIDATORS, World,
     assert_slashed, forgotten, seated, settled, start_all, verdicts, world::pass,
 };
 
