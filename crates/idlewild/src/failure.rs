@@ -201,6 +201,10 @@ fn advice(code: &str) -> Option<String> {
         }
         "provider/stake-short" => "`idlewild provide` stakes what is needed, given the funds",
         "order/unmatched" => "`idlewild quote` says who could serve it and why others cannot",
+        "dispute/state" => {
+            "a receipt can be disputed once, until it is paid, and not while auditors are at it; \
+             `idlewild lease LEASE` says how far that is"
+        }
         "order/full" => "wait for open orders to lapse, or take them back",
         "transaction/expired" | "transaction/lifetime" => "check this machine's clock",
         "node/busy" => "try again in a moment",

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use classes::job::Exit as JobExit;
 use serde_json::{Value, json};
-use types::Amount;
+use types::{Amount, CheckState};
 
 use crate::failure::{Explain, Failure, Outcome};
 use crate::jobs::{Done, Results};
@@ -24,6 +24,11 @@ impl Part {
     pub(crate) fn paid(&self) -> Amount {
         let settlement = &self.done.lease.settlement;
         settlement.gross.saturating_plus(settlement.premium)
+    }
+
+    /// Returns whether its work may still be found wrong, and the price then come back.
+    pub(crate) fn is_held(&self) -> bool {
+        self.done.lease.check != CheckState::Unchecked && self.done.lease.release.is_some()
     }
 
     /// Returns the process's exit code for how it ended.
@@ -62,11 +67,11 @@ impl Part {
             }
         };
         format!(
-            "{}; {} Mfuel, {} paid to {}{again}{files}; lease {}",
+            "{}; {} Mfuel by {} for {}{again}{files}; lease {}",
             describe(done.usage.exit),
             count(lease.settlement.units.get()),
-            usd(self.paid()),
             lease.provider,
+            usd(self.paid()),
             lease.id,
         )
     }

@@ -97,7 +97,7 @@ pub(crate) struct JobArguments {
     auditors: u8,
 
     /// Let nobody but the provider read the inputs; the work then counts as unverified
-    #[arg(long, conflicts_with = "audit")]
+    #[arg(long, conflicts_with_all = ["audit", "auditors"])]
     private: bool,
 
     /// How long a provider may take before the job is placed again

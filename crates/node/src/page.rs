@@ -210,7 +210,8 @@ mod tests {
         let (class, name, unit) = (ClassId(1), "job".to_owned(), "Mfuel".to_owned());
         let supply = Supply { claimed: units(300), verified: units(20), earning: units(1) };
         let running = Tally { epoch: 2, class, supply, income: Income::default() };
-        let classes = vec![ClassSupply { class, name, unit, running, past: None }];
+        let classes =
+            vec![ClassSupply { class, name, unit, running, past: None, auditor_seats: 2 }];
         let supply = SupplyView { epoch: 2, epoch_began: Time::from_ms(0), classes };
         let (blocks, leases, providers) = (vec![], vec![], vec![]);
         View { network, height: 5, supply, blocks, leases, providers }

@@ -140,7 +140,11 @@ impl Config {
             ("job_input_mib", "1 to 1024", (1..=1024).contains(&self.job_input_mib)),
             ("offer_seconds", "at least 30", self.offer_seconds >= 30),
             ("list_ms", "at least 50", self.list_ms >= 50),
-            ("price", "at least 200, what the power costs", self.price >= RATE_MIN),
+            (
+                "price",
+                "at least 200 micro-USD a million Mfuel, what the power costs",
+                self.price >= RATE_MIN,
+            ),
         ];
         match checks.into_iter().find(|(_, _, holds)| !holds) {
             Some((field, range, _)) => Err(ConfigError { field, range }),
@@ -156,13 +160,15 @@ impl Config {
 
     /// Returns what one job gets on `machine`.
     ///
-    /// A quarter of the machine's memory is for the system, the agent and what both processes keep
-    /// over jobs. A slot's part of the rest holds, at the worst, the memory of the program, its
-    /// inputs twice (in the agent and in the worker), and what it writes once; that is held three
-    /// times on its way to the agent, when the memory of the program is free again. So memory gets
-    /// 17 of 24 parts, outputs and streams 3, and the inputs half of what is left, which is 2. A
-    /// slot of 768 MiB (2 GiB for two, 4 GiB for four) has 544 MiB of memory, and 64 MiB each of
-    /// outputs and inputs: enough for what `idlewild run` asks for if it is not told.
+    /// A quarter of the machine's memory is for the system, the agent and what its processes keep
+    /// over jobs. The rest is shared by the slots and, where the work of others is audited, by the
+    /// one job at a time that is done for that. Each part holds, at the worst, the memory of the
+    /// program, its inputs twice (in the agent and in the worker), and what it writes once; that is
+    /// held three times on its way to the agent, when the memory of the program is free again. So
+    /// memory gets 17 of 24 parts, outputs and streams 3, and the inputs half of what is left,
+    /// which is 2. A part of 768 MiB (3 GiB for two slots and audits, 5 GiB for four) has 544 MiB
+    /// of memory, and 64 MiB each of outputs and inputs: enough for what `idlewild run` asks for if
+    /// it is not told.
     pub(crate) fn share(&self, machine: &Machine) -> Share {
         let cores = u16::try_from(machine.cores.min(OFFER_SLOTS_MAX)).unwrap_or(u16::MAX);
         let slots = self.slots.unwrap_or(cores).max(1);
@@ -172,7 +178,7 @@ impl Config {
             let memory_pages = pages(self.job_memory_mib.unwrap_or(JOB_MEMORY_MIB));
             return Share { slots, memory_pages, output_bytes, input_bytes };
         };
-        let all = memory_bytes / 4 * 3 / u64::from(slots);
+        let all = memory_bytes / 4 * 3 / u64::from(slots).saturating_add(self.audit.into());
         let memory_mib = self.job_memory_mib.unwrap_or_else(|| {
             let bytes = all / 24 * 17;
             u32::try_from(bytes >> 20).unwrap_or(u32::MAX).clamp(1, JOB_MEMORY_MIB_MAX)
@@ -281,7 +287,7 @@ mod tests {
             (share.slots, share.memory_pages)
         };
         let config = Config::default();
-        assert_eq!(share(&config, &machine(4, Some(4 << 30))), (4, 544 * 16));
+        assert_eq!(share(&config, &machine(4, Some(5 << 30))), (4, 544 * 16));
         assert_eq!(share(&config, &machine(1, Some(64 << 30))), (1, 2048 * 16));
         assert_eq!(share(&config, &machine(2, None)), (2, 256 * 16));
         let config = Config { slots: Some(1), job_memory_mib: Some(4095), ..config };
@@ -291,7 +297,7 @@ mod tests {
     #[test]
     fn a_small_machine_takes_ordinary_jobs() {
         let Share { slots, memory_pages, output_bytes, input_bytes } =
-            Config::default().share(&machine(2, Some(2 << 30)));
+            Config::default().share(&machine(2, Some(3 << 30)));
         assert_eq!((slots, memory_pages), (2, 544 * 16));
         assert_eq!((output_bytes, input_bytes), (mib(64), mib(64)));
         let large = Config::default().share(&machine(8, Some(64 << 30)));
@@ -301,20 +307,21 @@ mod tests {
 
     #[test]
     fn memory_of_ones_own_choice_leaves_little_for_inputs_and_never_none() {
-        let config = Config { job_memory_mib: Some(2000), ..Config::default() };
+        let config = Config { job_memory_mib: Some(2000), audit: false, ..Config::default() };
         let share = config.share(&machine(1, Some(2 << 30)));
         assert_eq!((share.memory_pages, share.input_bytes), (2000 * 16, mib(64)));
     }
 
     proptest! {
         #[test]
-        fn what_all_slots_hold_leaves_a_quarter_of_the_memory(
+        fn what_slots_and_audits_hold_leaves_a_quarter_of_the_memory(
             cores in 1..=256_u32,
             memory_mib in 64..1_u64 << 20,
             job_output_mib in 0..=1024_u32,
             job_input_mib in 1..=8192_u32,
+            audit: bool,
         ) {
-            let config = Config { job_output_mib, job_input_mib, ..Config::default() };
+            let config = Config { job_output_mib, job_input_mib, audit, ..Config::default() };
             let bytes = memory_mib << 20;
             let share = config.share(&machine(cores, Some(bytes)));
             // A page at least, on machines that are too small for their cores.
@@ -323,7 +330,8 @@ mod tests {
             let written = share.output_bytes + 2 * share.output_bytes.min(16 << 20);
             let inputs = share.input_bytes;
             let job = (memory + written + 2 * inputs).max(3 * (written + inputs));
-            prop_assert!(job * u64::from(share.slots) <= bytes / 4 * 3);
+            let jobs = u64::from(share.slots) + u64::from(audit);
+            prop_assert!(job * jobs <= bytes / 4 * 3);
             prop_assert!(share.output_bytes <= mib(job_output_mib));
             prop_assert!(share.input_bytes <= mib(job_input_mib) && share.input_bytes > 0);
         }

@@ -136,6 +136,8 @@ pub struct ClassSupply {
     pub running: Tally,
     /// The last epoch that ended.
     pub past: Option<Tally>,
+    /// Seats of those who may be drawn to audit its work: each has one for each smallest stake.
+    pub auditor_seats: u32,
 }
 
 /// Content that a node keeps.

@@ -347,6 +347,7 @@ fn market() -> Vec<Vec<u8>> {
         unit: "Mfuel".to_owned(),
         running: tally(),
         past: Some(tally()),
+        auditor_seats: 2,
     };
     let mut seeds = vec![
         json(&order),

@@ -5,9 +5,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use types::{Accuser, Action, Game, LeaseId};
 
-use super::{Context, NOT_INDEPENDENT};
+use super::Context;
+use super::audits::{Shown, show_page};
 use crate::failure::{Exit, Explain, Outcome};
-use crate::output::{Table, relative, short, usd};
+use crate::output::{relative, short, usd};
 
 /// Show which receipts were disputed, newest first, and how that ended, or dispute one
 ///
@@ -25,15 +26,20 @@ pub(crate) struct Arguments {
     /// How many at most, 1 to 200
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
     limit: u16,
+
+    /// Go on where an earlier page ended, with what that named
+    #[arg(long, value_name = "NEXT")]
+    after: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Say that the receipt of a lease of yours is wrong
     ///
-    /// Locks a bond, at least what the work costs. Validators do the work once more; if the
-    /// receipt is wrong, you have everything back and a part of what the provider loses; if it is
-    /// right, the bond is lost. Possible until the provider is paid.
+    /// Locks a bond: what the work costs, and at least what the network asks for. Validators do
+    /// the work once more; if the receipt is wrong, you have everything back and a part of what
+    /// the provider loses; if it is right, the bond is lost. Possible once, until the provider is
+    /// paid, and not while auditors are at it.
     Open {
         /// The lease
         #[arg(value_name = "LEASE")]
@@ -44,7 +50,10 @@ enum Command {
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> {
     match arguments.command {
         Some(Command::Open { lease }) => open(context, &lease).await,
-        None => list(context, arguments.open, arguments.limit).await,
+        None => {
+            let Arguments { open, limit, after, .. } = arguments;
+            list(context, DisputeQuery { open, limit: Some(limit.into()), after }).await
+        }
     }
 }
 
@@ -59,33 +68,24 @@ async fn open(context: &Context, lease: &str) -> Outcome<u8> {
         Some(Accuser::Tenant { bond }) => bond,
         _ => types::Amount::ZERO,
     };
-    let text =
-        format!("validators do the work once more; {} are locked until they have\n", usd(bond));
+    let text = format!(
+        "validators do the work once more; {} are locked until they have, and lost if the \
+             receipt is right\n",
+        usd(bond)
+    );
     let value = json!({ "transaction": opened.id, "lease": id, "dispute": view.dispute });
     context.output.show(text, &value)?;
     Ok(0)
 }
 
-async fn list(context: &Context, open: bool, limit: u16) -> Outcome<u8> {
+async fn list(context: &Context, query: DisputeQuery) -> Outcome<u8> {
     let network = context.network().await?;
-    let query = DisputeQuery { open, limit: Some(usize::from(limit)), after: None };
-    let views = network.client.disputes(&query).await?.items;
-    let is_alone = network.client.genesis().await?.validators.len() == 1;
-    let mut table = Table::new(&["LEASE", "PROVIDER", "ACCUSER", "OPENED", "HOW", "OUTCOME"]);
-    for view in &views {
-        table.row(row(view));
-    }
-    let mut text = match views.is_empty() {
-        true => "no disputes\n".to_owned(),
-        false => table.to_string(),
-    };
-    if is_alone {
-        text.push_str(&format!("{NOT_INDEPENDENT}\n"));
-    }
-    let disputes: Vec<Value> = views.iter().map(value).collect();
-    context.output.show(text, &json!({ "disputes": disputes, "audits_independent": !is_alone }))?;
-    Ok(0)
+    let page = network.client.disputes(&query).await?;
+    let shown = Shown { name: "disputes", heads: HEADS, row, value };
+    show_page(context, &network, &page, &shown).await
 }
+
+const HEADS: [&str; 6] = ["LEASE", "PROVIDER", "ACCUSER", "OPENED", "HOW", "OUTCOME"];
 
 fn row(view: &LeaseView) -> [String; 6] {
     let lease = &view.lease;
@@ -95,7 +95,7 @@ fn row(view: &LeaseView) -> [String; 6] {
             let accuser = match dispute.accuser {
                 Accuser::Auditor { address } => short(address),
                 Accuser::Tenant { bond } => format!("tenant, {}", usd(bond)),
-                Accuser::Nobody => "nobody".to_owned(),
+                Accuser::Nobody => "none: undecided audit".to_owned(),
             };
             let how = match &dispute.game {
                 Game::Rerun(rerun) => format!("rerun, {} rulings", rerun.rulings.len()),

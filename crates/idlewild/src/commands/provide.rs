@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4_096))]
     slots: Option<u16>,
 
-    /// The price: micro-USD for a million Mfuel
+    /// The price: micro-USD for a million Mfuel, at least 200
     #[arg(long, value_name = "RATE", value_parser = parse::count, default_value = "5000")]
     price: u64,
 
@@ -119,11 +119,14 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
     output.say(&expectation);
     let end = serve(output, &agent, arguments.tied).await;
     let status = agent.status();
-    output.say("stopping: jobs under way may end …");
-    agent.stop().await;
+    output.say("stopping: jobs and audits under way may end …; Ctrl-C again does not wait");
+    tokio::select! {
+        () = agent.stop() => {}
+        // What is under way is on disk, and the next start takes it up.
+        () = asked_to_end() => output.warn("something was under way; start again soon"),
+    }
     let status = status.borrow().clone();
-    let earned = status.earned_pending.saturating_plus(status.earned_released);
-    let text = format!("{} done, {} earned\n", jobs(status.done), usd(earned));
+    let text = format!("{}\n", sum(&status));
     let value = json!({ "expected": expectation.to_json(), "status": status });
     context.output.show(text, &value)?;
     end.map(|()| 0)
@@ -147,8 +150,16 @@ async fn serve(output: Output, agent: &Agent, tied: bool) -> Outcome<()> {
     }
 }
 
-fn jobs(count: u64) -> String {
-    plural(usize::try_from(count).unwrap_or(usize::MAX), "job")
+/// Returns what was done and earned so far.
+fn sum(status: &Status) -> String {
+    let plural = |count, name| plural(usize::try_from(count).unwrap_or(usize::MAX), name);
+    let earned = status.earned_pending.saturating_plus(status.earned_released);
+    format!(
+        "{} done for {}, {} of others' work",
+        plural(status.done, "job"),
+        usd(earned),
+        plural(status.audited, "audit")
+    )
 }
 
 /// Says what changes: jobs that are done, and what is wrong. Ends with the agent.
@@ -156,14 +167,8 @@ async fn report(output: Output, mut status: tokio::sync::watch::Receiver<Status>
     let mut last = status.borrow().clone();
     while status.changed().await.is_ok() {
         let now = status.borrow_and_update().clone();
-        if now.done != last.done {
-            let earned = now.earned_pending.saturating_plus(now.earned_released);
-            output.say(format_args!(
-                "{} done, {} earned, {} running",
-                jobs(now.done),
-                usd(earned),
-                now.serving
-            ));
+        if (now.done, now.audited) != (last.done, last.audited) {
+            output.say(format_args!("{}, {} running", sum(&now), now.serving));
         }
         match &now.problem {
             Some(problem) if now.problem != last.problem => output.warn(problem),

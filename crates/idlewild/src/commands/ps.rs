@@ -49,7 +49,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
         text.push_str(if arguments.all {
             "no leases\n"
         } else {
-            "no leases now; --all for more\n"
+            "no leases are open; --all shows those that are over, too\n"
         });
     }
     if !leases.is_empty() {

@@ -223,6 +223,17 @@ impl Report<'_> {
                 duration(self.began.elapsed()),
             ));
         }
+        let mut held = self.parts.values().filter(|part| part.is_held());
+        if let Some(first) = held.next() {
+            let lease = match held.next() {
+                None => first.done.lease.id.to_string(),
+                Some(_) => "LEASE".to_owned(),
+            };
+            output.say(format_args!(
+                "the price is held while the work may be found wrong; `idlewild lease {lease}` \
+                 says how far that is"
+            ));
+        }
         output.say(format_args!("inputs seen by: {}", self.seen_by().join("; ")));
         output.say("CONFIDENTIALITY: NONE (providers run on ordinary hardware)");
     }

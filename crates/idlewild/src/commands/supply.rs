@@ -12,7 +12,7 @@ use crate::output::{Table, count, relative, usd};
 ///
 /// Claimed is what offers promise for an epoch, verified what audits found to be there, earning
 /// what tenants paid for. Revenue is what they paid, burn the part of it that buys and burns the
-/// token, reward what was minted.
+/// token, reward what was minted. Seats are those of auditors: one for each smallest stake.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {}
 
@@ -21,11 +21,13 @@ pub(super) async fn run(context: &Context, _: Arguments) -> Outcome<u8> {
     let supply = network.client.supply().await?;
     let mut table = Table::new(&[
         "CLASS", "UNIT", "EPOCH", "CLAIMED", "VERIFIED", "EARNING", "REVENUE", "BURN", "REWARD",
+        "SEATS",
     ]);
     for class in &supply.classes {
-        table.row(row(&class.name, &class.unit, &class.running));
+        let seats = class.auditor_seats.to_string();
+        table.row(row(&class.name, &class.unit, &class.running, seats));
         if let Some(past) = &class.past {
-            table.row(row(&class.name, &class.unit, past));
+            table.row(row(&class.name, &class.unit, past, String::new()));
         }
     }
     let began = relative(supply.epoch_began);
@@ -34,7 +36,7 @@ pub(super) async fn run(context: &Context, _: Arguments) -> Outcome<u8> {
     Ok(0)
 }
 
-fn row(name: &str, unit: &str, tally: &Tally) -> [String; 9] {
+fn row(name: &str, unit: &str, tally: &Tally, seats: String) -> [String; 10] {
     let Tally { epoch, supply, income, .. } = tally;
     [
         name.to_owned(),
@@ -46,5 +48,6 @@ fn row(name: &str, unit: &str, tally: &Tally) -> [String; 9] {
         usd(income.revenue),
         usd(income.burn),
         income.reward.to_string(),
+        seats,
     ]
 }

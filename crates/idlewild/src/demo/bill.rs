@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use api::EventRecord;
-use types::{Address, Amount, Event, LeaseId, LeaseState, Units, Verdict};
+use types::{Address, Amount, CheckState, Event, LeaseId, LeaseState, Units, Verdict};
 
 use crate::failure::{Explain, Outcome};
 use crate::local::LocalNode;
@@ -42,8 +42,8 @@ pub(crate) struct Bill {
     pub(crate) leases: u64,
     /// Leases whose proof holds.
     pub(crate) proven: u64,
-    /// Providers whose work was given back.
-    cheats: BTreeSet<Address>,
+    /// Providers whose work was found wrong.
+    pub(crate) cheats: BTreeSet<Address>,
     /// What does not hold.
     pub(crate) faults: Vec<String>,
 }
@@ -120,8 +120,10 @@ impl Bill {
             let agreed = audit.verdicts().filter(|(_, verdict)| *verdict == Verdict::Agree);
             self.agreed += u64::try_from(agreed.count()).unwrap_or(u64::MAX);
         }
-        if lease.check.is_refunded() {
+        if lease.check == CheckState::Failed {
             self.cheats.insert(lease.provider);
+        }
+        if lease.check.is_refunded() {
             self.paid = self.paid.plus(settled.premium)?;
             return Ok(());
         }

@@ -186,7 +186,7 @@ async fn show(
     let leases = jobs.placed();
     let mut bill = Bill::draw(&network, node, signer.address(), granted, &leases).await?;
     bill.expect_jobs(done.len().saturating_add(paid_twice));
-    tell_audits(output, &bill, share);
+    tell_audits(output, &bill, share, &offering);
     // The providers go before the node does, so that they have nothing to complain about.
     drop(children);
     Ok(Shown { bill, redone, elapsed: began.elapsed() })
@@ -228,7 +228,7 @@ async fn wait_for_offers(network: &Network, children: &mut Children) -> Outcome<
     }
 }
 
-fn tell_audits(output: Output, bill: &Bill, share: BasisPoints) {
+fn tell_audits(output: Output, bill: &Bill, share: BasisPoints, offering: &[Address]) {
     output.say(format_args!(
         "audits     {} of {} jobs were drawn ({} %), {} agreed; audits: not independent (one \
          validator)",
@@ -238,11 +238,21 @@ fn tell_audits(output: Output, bill: &Bill, share: BasisPoints) {
         plural(usize::try_from(bill.agreed).unwrap_or(usize::MAX), "auditor"),
     ));
     if !bill.slashed.is_zero() {
+        let cheats: Vec<String> = bill.cheats.iter().map(|cheat| name(*cheat, offering)).collect();
         output.say(format_args!(
-            "cheat      lost {} WILD of its stake; {} went back to the tenant",
+            "cheat      {} lost {} WILD of its stake; {} went back to the tenant",
+            cheats.join(", "),
             bill.slashed,
             usd(bill.refunded)
         ));
+    }
+}
+
+/// Returns what a provider of the demo is called; `offering` are all, in order.
+fn name(provider: Address, offering: &[Address]) -> String {
+    match offering.binary_search(&provider) {
+        Ok(number) => format!("provider {}", number + 1),
+        Err(_) => short(provider),
     }
 }
 
@@ -313,7 +323,8 @@ async fn trace_and_check(
     offering: &[Address],
 ) -> Outcome<Traced> {
     let began = Instant::now();
-    let mut done = trace(output, jobs, specs, offering).await?;
+    let all: Vec<usize> = (0..specs.len()).collect();
+    let mut done = trace(output, jobs, specs, &all, offering).await?;
     output.say(format_args!(
         "jobs       {} tiles traced in {}",
         done.len(),
@@ -343,9 +354,13 @@ async fn trace_and_check(
         }
         redone += tiles.len();
         paid_twice += views.iter().filter(|view| is_void(view) && is_paid(view)).count();
-        output.say(format_args!("redone     {} tiles of a cheat", tiles.len()));
-        let again: Vec<Spec> = tiles.iter().map(|tile| specs[*tile].clone()).collect();
-        let again = trace(output, jobs, &again, offering).await?;
+        let cheats: Vec<String> = cheats.iter().map(|cheat| name(*cheat, offering)).collect();
+        let why = match cheats.is_empty() {
+            true => "nobody could check it".to_owned(),
+            false => format!("done by a cheat, {}", cheats.join(", ")),
+        };
+        output.say(format_args!("redone     {}: {why}", plural(tiles.len(), "tile")));
+        let again = trace(output, jobs, specs, &tiles, offering).await?;
         for (tile, job) in tiles.into_iter().zip(again) {
             done[tile] = job;
         }
@@ -353,31 +368,36 @@ async fn trace_and_check(
     Ok(Traced { done, redone, paid_twice })
 }
 
-/// Has tiles traced.
+/// Has these tiles traced.
 async fn trace(
     output: Output,
     jobs: &Jobs,
     specs: &[Spec],
+    tiles: &[usize],
     offering: &[Address],
 ) -> Outcome<Vec<Done>> {
+    let specs: Vec<Spec> = tiles.iter().map(|tile| specs[*tile].clone()).collect();
     let bar = output.bar(u64::try_from(specs.len()).unwrap_or(u64::MAX), "tiles");
-    let name = |provider: Address| match offering.binary_search(&provider) {
-        Ok(number) => format!("provider {}", number + 1),
-        Err(_) => short(provider),
-    };
+    let name = |provider: Address| name(provider, offering);
     let finished = AtomicU64::new(0);
-    let watch = |tile: usize, step: Step| match step {
-        Step::Waiting { .. } | Step::Leased(_) => {}
-        Step::Started(provider) => bar.set_message(format!("tile {tile} at {}", name(provider))),
-        Step::Lost(provider, why) => bar.suspend(|| {
-            output.say(format_args!("  tile {tile} is placed again: {why} ({})", name(provider)));
-        }),
-        Step::Done(provider) => {
-            bar.inc(1);
-            let count = finished.fetch_add(1, Ordering::Relaxed) + 1;
-            if bar.is_hidden() {
-                let (total, name) = (specs.len(), name(provider));
-                output.say(format_args!("  {count:>2}/{total} tile {tile:>2} by {name}"));
+    let watch = |index: usize, step: Step| {
+        let tile = tiles[index];
+        match step {
+            Step::Waiting { .. } | Step::Leased(_) => {}
+            Step::Started(provider) => {
+                bar.set_message(format!("tile {tile} at {}", name(provider)));
+            }
+            Step::Lost(provider, why) => bar.suspend(|| {
+                let name = name(provider);
+                output.say(format_args!("  tile {tile} is placed again: {why} ({name})"));
+            }),
+            Step::Done(provider) => {
+                bar.inc(1);
+                let count = finished.fetch_add(1, Ordering::Relaxed) + 1;
+                if bar.is_hidden() {
+                    let (total, name) = (tiles.len(), name(provider));
+                    output.say(format_args!("  {count:>2}/{total} tile {tile:>2} by {name}"));
+                }
             }
         }
     };
@@ -386,7 +406,7 @@ async fn trace(
         done.lock().unwrap_or_else(PoisonError::into_inner).insert(tile, job);
         Ok(())
     };
-    let end = jobs.run_many(specs, &watch, deliver).await;
+    let end = jobs.run_many(&specs, &watch, deliver).await;
     bar.finish_and_clear();
     end?;
     let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);

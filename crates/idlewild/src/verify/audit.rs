@@ -3,6 +3,7 @@
 use types::{Audit, CheckState, Dispute, Lease, Outcome, SignedReceipt, Verdict};
 
 use super::Refuted;
+use crate::output::plural;
 
 /// Checks the rows against each other and returns in words what was found.
 pub(super) fn check(
@@ -76,18 +77,43 @@ impl Tally {
 }
 
 fn describe(lease: &Lease, tally: &Tally, dispute: Option<&Dispute>) -> String {
-    let mut text = lease.check.name().to_owned();
+    let mut text = format!("{}: {}", lease.check.name(), meaning(&lease.check));
     if tally.drawn > 0 {
         let Tally { drawn, agree, mismatch, unavailable } = tally;
         text.push_str(&format!(
-            "; of {drawn} auditors {agree} agreed, {mismatch} found something else, {unavailable} \
-             could not"
+            "; of {} {agree} agreed, {mismatch} found something else, {unavailable} could not",
+            plural(*drawn, "auditor")
         ));
     }
-    match dispute.map(|dispute| dispute.outcome) {
-        None => {}
-        Some(None) => text.push_str("; disputed, not decided"),
-        Some(Some(outcome)) => text.push_str(&format!("; the dispute was {}", outcome.name())),
-    }
+    let judged = match dispute.map(|dispute| dispute.outcome) {
+        None => "",
+        Some(None) => "; not judged yet",
+        Some(Some(Outcome::Upheld)) => "; judged: the receipt is right",
+        Some(Some(Outcome::Overturned { .. })) => "; judged: the receipt is wrong",
+        Some(Some(Outcome::Undecided)) => "; judged: never decided",
+    };
+    text.push_str(judged);
     text
+}
+
+/// Says what the state of a check is, and what it means for the price.
+const fn meaning(check: &CheckState) -> &'static str {
+    match check {
+        CheckState::Unchecked => "no audits were asked for",
+        CheckState::Waiting { .. } => "it may still be drawn for an audit",
+        CheckState::Committing { .. } => "auditors do the work once more",
+        CheckState::Revealing { .. } => "auditors say what they found",
+        CheckState::Disputed { .. } => "validators do the work once more",
+        CheckState::Spared => "it was not drawn for an audit",
+        CheckState::Passed => "the work is right",
+        CheckState::Unattended => "nobody who was asked did the work once more; it is paid",
+        CheckState::Unavailable => "nobody could have the inputs; the tenant has its money back",
+        CheckState::Undecided => "it could not be decided; the tenant has its money back",
+        CheckState::Failed => {
+            "the work is wrong; the tenant has its money back, and the provider lost stake"
+        }
+        CheckState::Forfeited => {
+            "its provider was found cheating before it was paid; the tenant has its money back"
+        }
+    }
 }

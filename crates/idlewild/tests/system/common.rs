@@ -186,6 +186,29 @@ impl Up {
         ended(&command.env("IDLEWILD_NODE", self.url()).args(words).output().unwrap())
     }
 
+    /// Returns text without names that differ from one run to the next.
+    pub(crate) fn plain(&self, text: &str) -> String {
+        let home = self.home.directory.path().to_str().unwrap();
+        let text = text.replace(home, "HOME").replace(&self.url(), "NODE");
+        let mut plain = String::new();
+        for word in text.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric()) {
+            let name = word.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric());
+            let is_hash = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+            let shown = if is_hash {
+                "HASH"
+            } else if name.starts_with("idle1") {
+                "ADDRESS"
+            } else if plain.ends_with("ADDRESS…") {
+                ""
+            } else {
+                name
+            };
+            plain.push_str(shown);
+            plain.push_str(&word[name.len()..]);
+        }
+        plain
+    }
+
     /// Asks it to end, as a service manager does, and returns how it did.
     pub(crate) fn end(mut self) -> (Home, i32) {
         let mut child = self.child.take().unwrap();

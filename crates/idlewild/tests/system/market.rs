@@ -56,7 +56,7 @@ fn a_program_runs_and_brings_everything_home() {
     }
     assert!(home.path("results/hello.txt").is_file());
     let provider = up.started["provider"].as_str().unwrap();
-    for said in ["ended with code 7", "Mfuel", "paid to", provider, "inputs seen by"] {
+    for said in ["ended with code 7", "Mfuel", "for $", provider, "inputs seen by"] {
         assert!(ended.stderr.contains(said), "{said}: {ended:?}");
     }
     money_is_where_it_belongs(&up);

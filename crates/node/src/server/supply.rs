@@ -22,6 +22,7 @@ pub(crate) fn view(ledger: &Ledger) -> SupplyView {
             unit: class.unit().to_owned(),
             running: of(&running, id)?,
             past: of(&past, id),
+            auditor_seats: ledger.seats(id),
         })
     };
     let network = ledger.network();

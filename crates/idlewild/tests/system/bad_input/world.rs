@@ -273,22 +273,7 @@ impl World {
 
     /// Returns what was said without what differs from one run to the next, and not too long.
     pub(super) fn plain(&self, text: &str) -> String {
-        let home = self.up.home.directory.path().to_str().unwrap();
-        let text = text.replace(home, "HOME").replace(self.client.address(), "NODE");
-        let mut plain = String::new();
-        for word in text.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric()) {
-            let name = word.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric());
-            let is_hash = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-            let shown = if is_hash {
-                "HASH"
-            } else if name.starts_with("idle1") {
-                "ADDRESS"
-            } else {
-                name
-            };
-            plain.push_str(shown);
-            plain.push_str(&word[name.len()..]);
-        }
+        let mut plain = self.up.plain(text);
         plain.truncate(plain.floor_char_boundary(SAID_BYTES_MAX));
         plain
     }
