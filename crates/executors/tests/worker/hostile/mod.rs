@@ -258,10 +258,10 @@ fn text(rows: &[Row]) -> String {
          gives another job the result that it always had, has no process beside it, no new\n\
          thread, no descriptor but its pipes and its memory files, of which there are no more\n\
          than programs that it was given, no file of its user in any folder that is open to all,\n\
-         and its memory back under a bound. What a guest could try that broke out of its engine\n\
-         is tried from behind the same filter of system calls. What a worker could try against\n\
-         its parent is tried by programs that stand in for it; each is killed for it, and its\n\
-         jobs can run again on another.\n\n\
+         and its memory back under a bound. Descriptors and open folders only root may look at.\n\
+         What a guest could try that broke out of its engine is tried from behind the same filter\n\
+         of system calls. What a worker could try against its parent is tried by programs that\n\
+         stand in for it; each is killed for it, and its jobs can run again on another.\n\n\
          What is not contained: native code in a worker could read what other jobs of the same\n\
          worker read, and take memory until the kernel ends the worker, which it takes before\n\
          any other process (`decisions/0005-limits-of-a-worker.md`).\n\n\
