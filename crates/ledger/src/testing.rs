@@ -82,6 +82,9 @@ pub(crate) fn private_genesis() -> Genesis {
     genesis
 }
 
+/// Auditors of networks that have some.
+pub(crate) const AUDITORS: [&str; 4] = ["ann", "bob", "cid", "dan"];
+
 /// A ledger within a block.
 #[derive(Clone)]
 pub(crate) struct Fixture {
@@ -261,6 +264,15 @@ impl Fixture {
         lease
     }
 
+    /// Returns a network with the auditors of [`AUDITORS`], of one seat each.
+    pub(crate) fn with_auditors() -> Self {
+        let mut fixture = Self::new();
+        for name in AUDITORS {
+            fixture.enlist(name);
+        }
+        fixture
+    }
+
     /// Makes `name` a provider that can be drawn as an auditor; its node key is `name node`.
     pub(crate) fn enlist(&mut self, name: &str) {
         let to = address(name);
@@ -346,6 +358,11 @@ impl Fixture {
 
     pub(crate) fn lease(&self, id: LeaseId) -> Lease {
         self.ledger.lease(&id).unwrap()
+    }
+
+    /// Returns how far the check of a lease's work has come.
+    pub(crate) fn check(&self, id: LeaseId) -> &'static str {
+        self.lease(id).check.name()
     }
 
     /// Returns the first receipt of a lease that starts now.

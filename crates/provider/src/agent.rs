@@ -18,8 +18,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use types::{
-    Action, Address, Amount, AuditorTerms, Blob, Encode, Hash, NodeKeyConsent, Parameters,
-    SecretKey,
+    Action, Address, AuditorTerms, Blob, Encode, Hash, NodeKeyConsent, Parameters, SecretKey,
 };
 
 use crate::{
@@ -195,7 +194,7 @@ impl Agent {
             input_bytes_max: share.input_bytes,
             left: Mutex::default(),
         };
-        let (shown, status) = watch::channel(first_status(provider, share, speed));
+        let (shown, status) = watch::channel(Status::new(provider, share.slots, speed));
         let wanted = wanted(&config, &machine, share, speed, &parameters);
         let auditing = match config.audit {
             true => {
@@ -297,26 +296,6 @@ fn check_sandbox(system: &'static str) -> Result<(), AgentError> {
     // What is left of the worker's walls elsewhere is a process of its own, with the files and the
     // network of whoever runs it.
     if system == "linux" { Ok(()) } else { Err(AgentError::NoSandbox(system)) }
-}
-
-fn first_status(provider: Address, share: Share, mfuel_per_second: u32) -> Status {
-    Status {
-        provider,
-        connected: true,
-        offers: 0,
-        slots: share.slots,
-        serving: 0,
-        delivering: 0,
-        kept: 0,
-        done: 0,
-        failed: 0,
-        audited: 0,
-        earned_pending: Amount::ZERO,
-        earned_released: Amount::ZERO,
-        mfuel_per_second,
-        worker: None,
-        problem: None,
-    }
 }
 
 fn wanted(

@@ -37,3 +37,26 @@ pub struct Status {
     /// What keeps the agent from selling, if anything.
     pub problem: Option<String>,
 }
+
+impl Status {
+    /// Returns how an agent is doing that has not done anything yet.
+    pub(crate) const fn new(provider: Address, slots: u16, mfuel_per_second: u32) -> Self {
+        Self {
+            provider,
+            connected: true,
+            offers: 0,
+            slots,
+            serving: 0,
+            delivering: 0,
+            kept: 0,
+            done: 0,
+            failed: 0,
+            audited: 0,
+            earned_pending: Amount::ZERO,
+            earned_released: Amount::ZERO,
+            mfuel_per_second,
+            worker: None,
+            problem: None,
+        }
+    }
+}

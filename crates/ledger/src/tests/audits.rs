@@ -7,32 +7,17 @@ use types::{
 
 use crate::{
     Key, Row,
-    testing::{Fixture, address, class, found, salt, usd},
+    testing::{AUDITORS, Fixture, address, class, found, salt, usd},
 };
-
-const NAMES: [&str; 4] = ["ann", "bob", "cid", "dan"];
-
-/// Returns a network with four auditors of one seat each.
-fn fixture() -> Fixture {
-    let mut fixture = Fixture::new();
-    for name in NAMES {
-        fixture.enlist(name);
-    }
-    fixture
-}
-
-fn check(fixture: &Fixture, lease: LeaseId) -> &'static str {
-    fixture.lease(lease).check.name()
-}
 
 #[test]
 fn who_agrees_is_paid_and_then_the_provider() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let lease = fixture.handed_in(2, "work");
-    assert_eq!((check(&fixture, lease), fixture.balance(Row::AuditPool)), ("waiting", 10_000));
+    assert_eq!((fixture.check(lease), fixture.balance(Row::AuditPool)), ("waiting", 10_000));
     let events = fixture.advance(1);
-    assert_eq!(check(&fixture, lease), "committing");
-    let drawn = fixture.drawn(lease, &NAMES);
+    assert_eq!(fixture.check(lease), "committing");
+    let drawn = fixture.drawn(lease, &AUDITORS);
     assert_eq!(drawn.len(), 2);
     let auditors: Vec<_> = drawn.iter().map(|name| address(name)).collect();
     let is_drawn = |event: &Event| {
@@ -44,19 +29,19 @@ fn who_agrees_is_paid_and_then_the_provider() {
         assert_eq!(fixture.ended().audits_of(&address(name), None, 9), [lease]);
         fixture.commit(lease, name, found("work"));
     }
-    assert_eq!(check(&fixture, lease), "revealing");
+    assert_eq!(fixture.check(lease), "revealing");
     let wallet = fixture.wallet(drawn[0]);
     for name in &drawn {
         fixture.reveal(lease, name, found("work"));
     }
-    assert_eq!((check(&fixture, lease), fixture.wallet(drawn[0])), ("passed", wallet + 5_000));
+    assert_eq!((fixture.check(lease), fixture.wallet(drawn[0])), ("passed", wallet + 5_000));
     assert_eq!(fixture.balance(Row::AuditPool), 0);
     let provider = fixture.wallet("provider");
     fixture.advance(2_000);
     assert_eq!(fixture.wallet("provider"), provider + 4_600);
     let tally = fixture.ledger.tallies()[0];
     assert_eq!((tally.supply.verified, tally.supply.earning), (units(), units()));
-    for name in NAMES {
+    for name in AUDITORS {
         let auditor = fixture.ledger.auditor(class(), &address(name)).unwrap();
         assert_eq!((auditor.open, auditor.seats.len()), (0, 1));
         assert_eq!(fixture.ended().audits_of(&address(name), None, 9), []);
@@ -71,7 +56,7 @@ fn units() -> Units {
 
 #[test]
 fn the_drawn_part_is_as_large_as_the_order_wants_and_the_rest_is_spared() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let probability = BasisPoints::new(2_500).unwrap();
     let audit = AuditTerms { probability, auditors: 1, readers: Readers::Auditors };
     let (mut drawn, mut spared) = (0, 0);
@@ -96,7 +81,7 @@ fn the_drawn_part_is_as_large_as_the_order_wants_and_the_rest_is_spared() {
 
 fn drawn_name(fixture: &Fixture, lease: LeaseId) -> Option<&'static str> {
     fixture.ledger.audit(&lease)?;
-    fixture.drawn(lease, &NAMES).first().copied()
+    fixture.drawn(lease, &AUDITORS).first().copied()
 }
 
 #[test]
@@ -112,7 +97,7 @@ fn the_parties_of_a_lease_are_never_drawn() {
         fixture.advance(40_000);
         // The only one missed it and is barred, so nobody is left for another round.
         let events = fixture.advance(1);
-        assert_eq!(check(&fixture, lease), "disputed", "{events:?}");
+        assert_eq!(fixture.check(lease), "disputed", "{events:?}");
         fixture.advance(600_000);
         fixture.ok("node 2", Action::Enlist(Box::new(fixture.auditor())));
         for offer in fixture.ended().offers_of(&address("provider")) {
@@ -156,13 +141,13 @@ fn who_cannot_do_it_is_not_drawn_and_who_is_slow_has_longer() {
 
 #[test]
 fn a_commitment_opens_only_to_what_it_commits_to_and_only_in_its_window() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let lease = fixture.handed_in(1, "work");
     let other = Action::CommitAudit { lease, commitment: salt("x") };
     fixture.refused("ann node", other.clone(), Reject::AuditState);
     fixture.advance(1);
-    let name = fixture.drawn(lease, &NAMES)[0];
-    let stranger = NAMES.iter().find(|other| **other != name).unwrap();
+    let name = fixture.drawn(lease, &AUDITORS)[0];
+    let stranger = AUDITORS.iter().find(|other| **other != name).unwrap();
     let node = format!("{name} node");
     let reveal = |salt, finding| Action::RevealAudit { lease, salt, finding };
     fixture.refused(&format!("{stranger} node"), other.clone(), Reject::AuditNotYours);
@@ -184,10 +169,10 @@ fn a_commitment_opens_only_to_what_it_commits_to_and_only_in_its_window() {
 
 #[test]
 fn a_commitment_that_was_copied_opens_to_nothing() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let lease = fixture.handed_in(2, "work");
     fixture.advance(1);
-    let drawn = fixture.drawn(lease, &NAMES);
+    let drawn = fixture.drawn(lease, &AUDITORS);
     let (honest, thief) = (drawn[0], drawn[1]);
     let opening =
         Opening { lease, auditor: address(honest), salt: salt(honest), finding: found("work") };
@@ -199,9 +184,9 @@ fn a_commitment_that_was_copied_opens_to_nothing() {
     fixture.refused(&format!("{thief} node"), copied, Reject::AuditCommitment);
     fixture.advance(10_000);
     // One agrees; the other has missed it and is not drawn for an epoch.
-    assert_eq!(check(&fixture, lease), "disputed");
+    assert_eq!(fixture.check(lease), "disputed");
     fixture.rule(lease, crate::testing::ruling("work"));
-    assert_eq!(check(&fixture, lease), "passed");
+    assert_eq!(fixture.check(lease), "passed");
     let enlist = Action::Enlist(Box::new(fixture.auditor()));
     fixture.refused(&format!("{thief} node"), enlist.clone(), Reject::AuditorBarred);
     fixture.advance(600_000);
@@ -210,25 +195,25 @@ fn a_commitment_that_was_copied_opens_to_nothing() {
 
 #[test]
 fn who_does_not_commit_is_replaced_and_in_the_end_the_work_stays_unverified() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let wallet = fixture.wallet("provider");
     let lease = fixture.handed_in(1, "work");
     fixture.advance(1);
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let drawn = fixture.drawn(lease, &NAMES);
-        assert_eq!((check(&fixture, lease), drawn.len()), ("committing", 1));
+        let drawn = fixture.drawn(lease, &AUDITORS);
+        assert_eq!((fixture.check(lease), drawn.len()), ("committing", 1));
         seen.extend(drawn);
         fixture.advance(40_000);
         fixture.advance(1);
     }
     seen.sort_unstable();
     seen.dedup();
-    assert_eq!((seen.len(), check(&fixture, lease)), (3, "disputed"));
+    assert_eq!((seen.len(), fixture.check(lease)), (3, "disputed"));
     assert_eq!(fixture.ledger.seats(class()), 1);
     // Validators do not come either: nobody said anything against it.
     fixture.advance(600_000);
-    assert_eq!(check(&fixture, lease), "unattended");
+    assert_eq!(fixture.check(lease), "unattended");
     fixture.advance(2_000);
     // What the offer locks is not back.
     assert_eq!(fixture.wallet("provider"), wallet - 1_000 + 4_600);
@@ -238,34 +223,34 @@ fn who_does_not_commit_is_replaced_and_in_the_end_the_work_stays_unverified() {
 
 #[test]
 fn who_commits_and_does_not_reveal_has_missed_it() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let lease = fixture.handed_in(1, "work");
     fixture.advance(1);
-    let name = fixture.drawn(lease, &NAMES)[0];
+    let name = fixture.drawn(lease, &AUDITORS)[0];
     fixture.commit(lease, name, found("work"));
     fixture.advance(10_000);
-    assert_eq!(check(&fixture, lease), "waiting");
+    assert_eq!(fixture.check(lease), "waiting");
     assert!(fixture.ledger.auditor(class(), &address(name)).unwrap().seats.is_empty());
     fixture.advance(1);
-    assert_ne!(fixture.drawn(lease, &NAMES), [name]);
+    assert_ne!(fixture.drawn(lease, &AUDITORS), [name]);
 }
 
 #[test]
 fn what_nobody_can_have_gives_the_tenant_its_money_back_and_slashes_nobody() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let tenant = fixture.wallet("tenant");
     let lease = fixture.handed_in(1, "work");
     fixture.advance(1);
     for round in 1..=3 {
-        let name = fixture.drawn(lease, &NAMES)[0];
+        let name = fixture.drawn(lease, &AUDITORS)[0];
         fixture.commit(lease, name, Finding::Unavailable);
         fixture.reveal(lease, name, Finding::Unavailable);
-        assert_eq!(check(&fixture, lease), if round < 3 { "waiting" } else { "disputed" });
+        assert_eq!(fixture.check(lease), if round < 3 { "waiting" } else { "disputed" });
         fixture.advance(1);
     }
     let argument = Box::new(types::Argument::Rule { ruling: types::Ruling::Unavailable });
     fixture.ok("validator", Action::Argue { lease, argument });
-    assert_eq!(check(&fixture, lease), "unavailable");
+    assert_eq!(fixture.check(lease), "unavailable");
     assert_eq!((fixture.wallet("tenant"), fixture.balance(Row::AuditPool)), (tenant, 0));
     let settlement = fixture.lease(lease).settlement;
     assert_eq!((settlement.gross, settlement.premium), (usd(0), usd(0)));
@@ -281,23 +266,23 @@ fn what_nobody_can_have_gives_the_tenant_its_money_back_and_slashes_nobody() {
 #[test]
 fn where_one_agrees_and_another_could_not_validators_decide() {
     for ruled in ["work", "other"] {
-        let mut fixture = fixture();
+        let mut fixture = Fixture::with_auditors();
         let lease = fixture.handed_in(2, "work");
         fixture.advance(1);
-        let drawn = fixture.drawn(lease, &NAMES);
+        let drawn = fixture.drawn(lease, &AUDITORS);
         fixture.commit(lease, drawn[0], found("work"));
         fixture.commit(lease, drawn[1], Finding::Unavailable);
         fixture.reveal(lease, drawn[0], found("work"));
         let wallets = [fixture.wallet(drawn[0]), fixture.wallet(drawn[1])];
         fixture.reveal(lease, drawn[1], Finding::Unavailable);
         let accuser = fixture.ledger.dispute(&lease).map(|dispute| dispute.accuser);
-        assert_eq!((check(&fixture, lease), accuser), ("disputed", Some(Accuser::Nobody)));
+        assert_eq!((fixture.check(lease), accuser), ("disputed", Some(Accuser::Nobody)));
         fixture.rule(lease, crate::testing::ruling(ruled));
         let is_right = ruled == "work";
         let fee = if is_right { 5_000 } else { 0 };
         let paid = [fixture.wallet(drawn[0]) - wallets[0], fixture.wallet(drawn[1]) - wallets[1]];
         assert_eq!(
-            (check(&fixture, lease), paid),
+            (fixture.check(lease), paid),
             (if is_right { "passed" } else { "failed" }, [fee, 0])
         );
         // Who said that it could not be had loses nothing: maybe it was not shown the inputs.
@@ -313,21 +298,21 @@ fn where_one_agrees_and_another_could_not_validators_decide() {
 
 #[test]
 fn what_auditors_and_validators_leave_undecided_is_paid_unless_inputs_were_missing() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let lease = fixture.handed_in(1, "work");
     fixture.advance(1);
-    let name = fixture.drawn(lease, &NAMES)[0];
+    let name = fixture.drawn(lease, &AUDITORS)[0];
     fixture.commit(lease, name, Finding::Unavailable);
     fixture.reveal(lease, name, Finding::Unavailable);
     fixture.advance(1);
-    let next = fixture.drawn(lease, &NAMES)[0];
+    let next = fixture.drawn(lease, &AUDITORS)[0];
     fixture.commit(lease, next, found("work"));
     fixture.reveal(lease, next, found("work"));
-    assert_eq!(check(&fixture, lease), "disputed");
+    assert_eq!(fixture.check(lease), "disputed");
     let argument = Box::new(types::Argument::Rule { ruling: types::Ruling::Unavailable });
     fixture.ok("validator", Action::Argue { lease, argument });
     // One agrees, so that it could be had, and it is paid.
-    assert_eq!(check(&fixture, lease), "unattended");
+    assert_eq!(fixture.check(lease), "unattended");
     assert_eq!(fixture.ledger.seats(class()), 4);
 }
 
@@ -377,19 +362,19 @@ fn nobody_is_drawn_instead_of_who_is_busy_but_validators_decide() {
     fixture.enlist("ann");
     let long = handed_in_for_a_day(&mut fixture);
     fixture.advance(1);
-    assert_eq!(fixture.drawn(long, &NAMES), ["ann"]);
+    assert_eq!(fixture.drawn(long, &AUDITORS), ["ann"]);
     fixture.enlist("bob");
     let ends: Vec<&str> = (0..16)
         .map(|_| {
             let lease = fixture.handed_in(1, "work");
             fixture.advance(1);
-            let end = check(&fixture, lease);
+            let end = fixture.check(lease);
             if end == "disputed" {
                 assert_eq!(fixture.ledger.audit(&lease).unwrap().assignments.len(), 0);
                 fixture.rule(lease, crate::testing::ruling("work"));
-                assert_eq!(check(&fixture, lease), "passed");
+                assert_eq!(fixture.check(lease), "passed");
             } else {
-                assert_eq!(fixture.drawn(lease, &NAMES), ["bob"]);
+                assert_eq!(fixture.drawn(lease, &AUDITORS), ["bob"]);
                 fixture.commit(lease, "bob", found("work"));
                 fixture.reveal(lease, "bob", found("work"));
             }

@@ -4,30 +4,17 @@ use types::{Action, Argument, Asset, Event, LeaseId, OrderTerms, Reject, Ruling}
 
 use crate::{
     Row,
-    testing::{Fixture, address, class, found, ruling, usd},
+    testing::{AUDITORS, Fixture, address, class, found, ruling, usd},
 };
 
-const NAMES: [&str; 4] = ["ann", "bob", "cid", "dan"];
 const STAKE: u64 = 200_000_000;
-
-fn fixture() -> Fixture {
-    let mut fixture = Fixture::new();
-    for name in NAMES {
-        fixture.enlist(name);
-    }
-    fixture
-}
-
-fn check(fixture: &Fixture, lease: LeaseId) -> &'static str {
-    fixture.lease(lease).check.name()
-}
 
 /// Lets a receipt for `work` be audited by as many as there are findings; returns the lease with
 /// the names of the auditors, in the order of the findings.
 fn audited(fixture: &mut Fixture, work: &str, findings: &[&str]) -> (LeaseId, Vec<&'static str>) {
     let lease = fixture.handed_in(u8::try_from(findings.len()).unwrap(), work);
     fixture.advance(1);
-    let drawn = fixture.drawn(lease, &NAMES);
+    let drawn = fixture.drawn(lease, &AUDITORS);
     for (name, work) in drawn.iter().zip(findings) {
         fixture.commit(lease, name, found(work));
     }
@@ -39,18 +26,18 @@ fn audited(fixture: &mut Fixture, work: &str, findings: &[&str]) -> (LeaseId, Ve
 
 #[test]
 fn a_cheat_loses_stake_and_the_tenant_is_made_whole() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let tenant = fixture.wallet("tenant");
     let (lease, drawn) = audited(&mut fixture, "fake", &["work"]);
     assert_eq!(
-        (check(&fixture, lease), fixture.ended().open_disputes(None, 9)),
+        (fixture.check(lease), fixture.ended().open_disputes(None, 9)),
         ("disputed", vec![lease])
     );
     let wild = |name: &str| Row::Wallet(address(name));
     let (auditor, held) = (drawn[0], fixture.wild(wild(drawn[0])));
     let paid = fixture.wallet(auditor);
     fixture.rule(lease, ruling("work"));
-    assert_eq!((check(&fixture, lease), fixture.staked("provider")), ("failed", STAKE / 2));
+    assert_eq!((fixture.check(lease), fixture.staked("provider")), ("failed", STAKE / 2));
     assert_eq!(fixture.wild(Row::Burned), STAKE / 4);
     assert_eq!(fixture.wild(wild(auditor)), held + STAKE / 4);
     // The premium went back, so that the auditor has its part of the stake, and no fee.
@@ -72,7 +59,7 @@ fn a_false_bill_of_right_work_is_refuted() {
         |usage| usage.output = ContentHash::of(b"another output"),
     ];
     for falsify in falsify {
-        let mut fixture = fixture();
+        let mut fixture = Fixture::with_auditors();
         let tenant = fixture.wallet("tenant");
         let audit = types::AuditTerms {
             probability: types::BasisPoints::new(10_000).unwrap(),
@@ -85,24 +72,24 @@ fn a_false_bill_of_right_work_is_refuted() {
             signed.receipt.usage = Blob::new(usage.to_bytes()).unwrap();
         });
         fixture.advance(1);
-        let name = fixture.drawn(lease, &NAMES)[0];
+        let name = fixture.drawn(lease, &AUDITORS)[0];
         fixture.commit(lease, name, found("work"));
         fixture.reveal(lease, name, found("work"));
         fixture.rule(lease, ruling("work"));
-        assert_eq!((check(&fixture, lease), fixture.wallet("tenant")), ("failed", tenant));
+        assert_eq!((fixture.check(lease), fixture.wallet("tenant")), ("failed", tenant));
         assert_eq!(fixture.staked("provider"), STAKE / 2);
     }
 }
 
 #[test]
 fn a_false_accusation_costs_the_accuser_and_the_provider_is_paid() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let (lease, drawn) = audited(&mut fixture, "work", &["work", "lie"]);
     let pool = fixture.balance(Row::AuditPool);
     let wallets = [fixture.wallet(drawn[0]), fixture.wallet(drawn[1])];
     let wild = fixture.wild(Row::Wallet(fixture.provider()));
     fixture.rule(lease, ruling("work"));
-    assert_eq!((check(&fixture, lease), fixture.staked("provider")), ("passed", STAKE));
+    assert_eq!((fixture.check(lease), fixture.staked("provider")), ("passed", STAKE));
     let half = STAKE / 4;
     assert_eq!((fixture.staked(drawn[0]), fixture.staked(drawn[1])), (2 * half, half));
     assert_eq!(fixture.wild(Row::Wallet(fixture.provider())), wild + half / 2);
@@ -122,29 +109,29 @@ fn a_false_accusation_costs_the_accuser_and_the_provider_is_paid() {
 
 #[test]
 fn all_auditors_together_cannot_slash_who_is_right() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let (lease, drawn) = audited(&mut fixture, "work", &["lie", "lie", "lie", "lie"]);
     assert_eq!(drawn.len(), 4);
     fixture.rule(lease, ruling("work"));
-    assert_eq!((check(&fixture, lease), fixture.staked("provider")), ("passed", STAKE));
+    assert_eq!((fixture.check(lease), fixture.staked("provider")), ("passed", STAKE));
     assert_eq!(drawn.iter().map(|name| fixture.staked(name)).sum::<u64>(), STAKE);
 }
 
 #[test]
 fn auditors_that_agree_with_a_cheat_lose_with_it_once_one_does_not() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let (lease, drawn) = audited(&mut fixture, "fake", &["fake", "work"]);
     let honest = Row::Wallet(address(drawn[1]));
     let wild = fixture.wild(honest);
     fixture.rule(lease, ruling("work"));
-    assert_eq!((check(&fixture, lease), fixture.staked("provider")), ("failed", STAKE / 2));
+    assert_eq!((fixture.check(lease), fixture.staked("provider")), ("failed", STAKE / 2));
     assert_eq!((fixture.staked(drawn[0]), fixture.staked(drawn[1])), (STAKE / 4, STAKE / 2));
     assert_eq!(fixture.wild(honest), wild + STAKE / 4 + STAKE / 8);
 }
 
 #[test]
 fn a_wrong_accuser_of_a_wrong_receipt_gets_nothing() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let (lease, drawn) = audited(&mut fixture, "fake", &["guess"]);
     fixture.rule(lease, ruling("work"));
     assert_eq!((fixture.staked("provider"), fixture.staked(drawn[0])), (STAKE / 2, STAKE / 4));
@@ -154,7 +141,7 @@ fn a_wrong_accuser_of_a_wrong_receipt_gets_nothing() {
 #[test]
 fn engines_that_differ_refund_and_slash_nobody() {
     for ruled in [Ruling::Differs, Ruling::Unavailable] {
-        let mut fixture = fixture();
+        let mut fixture = Fixture::with_auditors();
         let tenant = fixture.wallet("tenant");
         let stake = fixture.ledger.network().stake;
         let (lease, _) = audited(&mut fixture, "work", &["other"]);
@@ -163,7 +150,7 @@ fn engines_that_differ_refund_and_slash_nobody() {
         fixture.ok("validator", Action::Argue { lease, argument });
         // The work costs nothing; its premium paid the auditor.
         let back = tenant - 5_000;
-        assert_eq!((check(&fixture, lease), fixture.wallet("tenant")), ("undecided", back));
+        assert_eq!((fixture.check(lease), fixture.wallet("tenant")), ("undecided", back));
         assert_eq!((fixture.ledger.network().stake, fixture.wild(Row::Burned)), (stake, 0));
         assert_eq!(fixture.ended().reputations(&address("provider")), []);
     }
@@ -171,37 +158,37 @@ fn engines_that_differ_refund_and_slash_nobody() {
 
 #[test]
 fn a_dispute_that_nobody_judges_ends_undecided() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let (lease, _) = audited(&mut fixture, "work", &["other"]);
     let argument = Box::new(Argument::Rule { ruling: ruling("other") });
     fixture.ok("validator", Action::Argue { lease, argument });
     // The window, and half of what unbonding takes, which is less than 64 times the lease.
     fixture.advance(60_000 + 300_000 - 1);
-    assert_eq!(check(&fixture, lease), "disputed");
+    assert_eq!(fixture.check(lease), "disputed");
     fixture.advance(1);
-    assert_eq!((check(&fixture, lease), fixture.staked("provider")), ("undecided", STAKE));
+    assert_eq!((fixture.check(lease), fixture.staked("provider")), ("undecided", STAKE));
 }
 
 #[test]
 fn a_tenant_that_is_right_has_its_bond_back_and_a_part_of_the_stake() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let tenant = fixture.wallet("tenant");
     let lease = fixture.handed_in(1, "fake");
     fixture.ok("tenant", Action::Dispute { lease });
     // The work, the premium and the bond.
     let locked = 5_000 + 5_000 + 10_000;
-    assert_eq!((check(&fixture, lease), fixture.wallet("tenant")), ("disputed", tenant - locked));
+    assert_eq!((fixture.check(lease), fixture.wallet("tenant")), ("disputed", tenant - locked));
     fixture.rule(lease, ruling("work"));
-    assert_eq!((check(&fixture, lease), fixture.wallet("tenant")), ("failed", tenant));
+    assert_eq!((fixture.check(lease), fixture.wallet("tenant")), ("failed", tenant));
     assert_eq!(fixture.wild(Row::Wallet(fixture.tenant())), STAKE / 4);
 }
 
 #[test]
 fn a_tenant_that_is_wrong_loses_its_bond_to_the_provider_and_the_treasury() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let lease = fixture.handed_in(1, "work");
     fixture.advance(1);
-    let name = fixture.drawn(lease, &NAMES)[0];
+    let name = fixture.drawn(lease, &AUDITORS)[0];
     fixture.refused("tenant", Action::Dispute { lease }, Reject::DisputeState);
     fixture.commit(lease, name, found("work"));
     fixture.reveal(lease, name, found("work"));
@@ -214,7 +201,7 @@ fn a_tenant_that_is_wrong_loses_its_bond_to_the_provider_and_the_treasury() {
         (fixture.wallet("tenant"), fixture.wallet("provider")),
         (tenant - 10_000, provider + 5_000)
     );
-    assert_eq!((check(&fixture, lease), fixture.balance(Row::Treasury)), ("passed", 5_000));
+    assert_eq!((fixture.check(lease), fixture.balance(Row::Treasury)), ("passed", 5_000));
     fixture.refused("tenant", Action::Dispute { lease }, Reject::DisputeState);
     fixture.advance(2_000);
     assert_eq!(fixture.wallet("provider"), provider + 5_000 + 4_600);
@@ -223,7 +210,7 @@ fn a_tenant_that_is_wrong_loses_its_bond_to_the_provider_and_the_treasury() {
 
 #[test]
 fn what_nobody_may_read_nobody_judges() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let lease = fixture.started();
     fixture.ok("node", Action::SubmitReceipt(Box::new(fixture.receipt(lease))));
     fixture.refused("tenant", Action::Dispute { lease }, Reject::DisputeUnreadable);
@@ -231,7 +218,7 @@ fn what_nobody_may_read_nobody_judges() {
 
 #[test]
 fn only_validators_judge_and_each_once() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let (lease, drawn) = audited(&mut fixture, "work", &["other"]);
     let rule_on = |lease| {
         let argument = Argument::Rule { ruling: ruling("x") };
@@ -253,7 +240,7 @@ fn only_validators_judge_and_each_once() {
 
 #[test]
 fn what_a_cheat_was_not_paid_yet_it_never_gets_but_for_what_was_checked() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let unchecked = fixture.leased();
     fixture.ok("node", Action::Start { lease: unchecked });
     fixture.ok("node", Action::SubmitReceipt(Box::new(fixture.receipt(unchecked))));
@@ -264,7 +251,7 @@ fn what_a_cheat_was_not_paid_yet_it_never_gets_but_for_what_was_checked() {
     let refunded = fixture.wallet("tenant");
     assert!(refunded > tenant);
     let events = fixture.advance(2_000);
-    assert_eq!((check(&fixture, unchecked), check(&fixture, passed)), ("forfeited", "passed"));
+    assert_eq!((fixture.check(unchecked), fixture.check(passed)), ("forfeited", "passed"));
     assert_eq!(fixture.wallet("tenant"), refunded + 5_000);
     assert_eq!(fixture.wallet("provider"), provider + 4_600);
     let mut refunds = events.iter().filter_map(|event| match event {
@@ -283,7 +270,7 @@ fn what_a_cheat_was_not_paid_yet_it_never_gets_but_for_what_was_checked() {
 
 #[test]
 fn stake_on_its_way_back_is_lost_too() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let lease = fixture.handed_in(1, "fake");
     // It leaves no more than covers its lease, in two steps.
     for offer in fixture.ended().offers_of(&address("provider")) {
@@ -293,7 +280,7 @@ fn stake_on_its_way_back_is_lost_too() {
         fixture.ok("provider", Action::Unstake { amount: usd(amount) });
     }
     fixture.advance(1);
-    let name = fixture.drawn(lease, &NAMES)[0];
+    let name = fixture.drawn(lease, &AUDITORS)[0];
     fixture.commit(lease, name, found("work"));
     fixture.reveal(lease, name, found("work"));
     fixture.advance(1);
@@ -324,7 +311,7 @@ fn in_a_private_pool_a_cheat_loses_its_pay_and_its_offers_stand_still() {
     fixture.ok("node 2", Action::CommitAudit { lease, commitment: opening.commit() });
     fixture.ok("node 2", Action::RevealAudit { lease, salt: types::Hash::ZERO, finding });
     fixture.rule(lease, ruling("work"));
-    assert_eq!((check(&fixture, lease), fixture.wallet("tenant")), ("failed", tenant));
+    assert_eq!((fixture.check(lease), fixture.wallet("tenant")), ("failed", tenant));
     let provider = fixture.ledger.provider(&address("provider")).unwrap();
     assert_eq!(provider.suspended_until, fixture.in_ms(600_000));
     assert_eq!(fixture.ledger.balance(Row::Burned, Asset::Wild), usd(0));
@@ -334,14 +321,14 @@ fn in_a_private_pool_a_cheat_loses_its_pay_and_its_offers_stand_still() {
 
 #[test]
 fn a_tenant_gets_nothing_by_a_dispute_that_nobody_can_judge() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     for (ruled, check_after) in [(Ruling::Unavailable, "spared"), (Ruling::Differs, "undecided")] {
         let lease = fixture.handed_in(1, "work");
         let tenant = fixture.wallet("tenant");
         fixture.ok("tenant", Action::Dispute { lease });
         let argument = Box::new(Argument::Rule { ruling: ruled });
         fixture.ok("validator", Action::Argue { lease, argument });
-        assert_eq!(check(&fixture, lease), check_after);
+        assert_eq!(fixture.check(lease), check_after);
         let back = if ruled == Ruling::Differs { 10_000 } else { 0 };
         assert_eq!(fixture.wallet("tenant"), tenant + back);
         let wallet = fixture.wallet("provider");
@@ -355,7 +342,7 @@ fn a_tenant_gets_nothing_by_a_dispute_that_nobody_can_judge() {
 fn whoever_is_tenant_provider_and_auditor_at_once_takes_nothing_from_others() {
     // Of two auditors of its own one agrees and one says that it could not, and validators leave
     // it undecided: nobody is paid out of the one premium.
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let own = ["tenant", "provider", "ann", "bob", "cid", "dan"];
     let sum = |fixture: &Fixture| own.iter().map(|name| fixture.wallet(name)).sum::<u64>();
     let audit = types::AuditTerms {
@@ -366,13 +353,13 @@ fn whoever_is_tenant_provider_and_auditor_at_once_takes_nothing_from_others() {
     let before = sum(&fixture);
     let lease = fixture.handed_in_for(audit, "work");
     fixture.advance(1);
-    let drawn = fixture.drawn(lease, &NAMES);
+    let drawn = fixture.drawn(lease, &AUDITORS);
     fixture.commit(lease, drawn[0], found("work"));
     fixture.commit(lease, drawn[1], types::Finding::Unavailable);
     fixture.reveal(lease, drawn[0], found("work"));
     fixture.reveal(lease, drawn[1], types::Finding::Unavailable);
     fixture.advance(700_000);
-    assert_eq!(check(&fixture, lease), "unattended");
+    assert_eq!(fixture.check(lease), "unattended");
     fixture.advance(2_000);
     // The offer's place, the fee, and the premium of two audits that nobody was paid for.
     assert_eq!(sum(&fixture), before - 1_000 - 400 - 10_000);
@@ -380,7 +367,7 @@ fn whoever_is_tenant_provider_and_auditor_at_once_takes_nothing_from_others() {
 
 #[test]
 fn a_cheats_votes_weigh_no_more_than_its_stake() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let change = types::Change::Rules(2);
     let effective = fixture.in_ms(70_000);
     fixture.ok("provider", Action::Vote { change, effective });
@@ -394,7 +381,7 @@ fn a_cheats_votes_weigh_no_more_than_its_stake() {
 
 #[test]
 fn a_cheat_cannot_be_drawn_again_by_leaving_first() {
-    let mut fixture = fixture();
+    let mut fixture = Fixture::with_auditors();
     let (lease, drawn) = audited(&mut fixture, "work", &["lie"]);
     let node = format!("{} node", drawn[0]);
     fixture.ok(&node, Action::Delist { class: class() });

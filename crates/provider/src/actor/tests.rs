@@ -439,24 +439,7 @@ fn start_with_room(
         input_bytes_max: 100,
         left: tokio::sync::Mutex::default(),
     };
-    let first = Status {
-        provider: key().address(),
-        connected: true,
-        offers: 0,
-        slots: 2,
-        serving: 0,
-        delivering: 0,
-        kept: 0,
-        done: 0,
-        failed: 0,
-        audited: 0,
-        earned_pending: Amount::ZERO,
-        earned_released: Amount::ZERO,
-        mfuel_per_second: 1,
-        worker: None,
-        problem: None,
-    };
-    let (shown, status) = watch::channel(first);
+    let (shown, status) = watch::channel(Status::new(key().address(), 2, 1));
     let (actor, inbox) = Actor::new(seller, policy(2), offer(), records, shown);
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(actor.run(inbox, Duration::from_millis(100), stopped));

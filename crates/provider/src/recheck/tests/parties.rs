@@ -8,7 +8,7 @@ use executors::{
 };
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
-use types::{Amount, Manifest};
+use types::Manifest;
 
 use super::world::{Net, PATIENCE, Party, SimulatedMarket, VALIDATORS, auditor_terms, pass, work};
 use crate::{
@@ -183,23 +183,7 @@ fn auditing(
     path: &Path,
 ) -> Auditing<SimulatedMarket, SimulatedRunner> {
     let (journal, records) = Journal::open(path.join("audits")).unwrap();
-    let status = watch::Sender::new(Status {
-        provider: party.address(),
-        connected: true,
-        offers: 0,
-        slots: 1,
-        serving: 0,
-        delivering: 0,
-        kept: 0,
-        done: 0,
-        failed: 0,
-        audited: 0,
-        earned_pending: Amount::ZERO,
-        earned_released: Amount::ZERO,
-        mfuel_per_second: 1,
-        worker: None,
-        problem: None,
-    });
+    let status = watch::Sender::new(Status::new(party.address(), 1, 1));
     Auditing::new(recheck, (journal, records), party.address(), auditor_terms(), status)
 }
 
