@@ -72,7 +72,7 @@ pub enum CheckState {
     Spared,
     /// It is right, say auditors, or those who judged a dispute.
     Passed,
-    /// Auditors were wanted, and nobody did it.
+    /// Neither auditors nor validators decided it, and it could be done: it is paid.
     Unattended,
     /// Neither auditors nor validators could have the inputs: the tenant has its money back.
     Unavailable,

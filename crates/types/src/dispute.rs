@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Address, Amount, Blob, Hash, LeaseId, List, PublicKey, Time,
+    Address, Amount, Audit, Blob, CheckState, Hash, LeaseId, List, PublicKey, Time, Verdict,
     limits::{BISECTION_ROOTS_MAX, VALIDATORS_MAX, WITNESS_BYTES_MAX},
 };
 
@@ -29,6 +29,45 @@ pub struct Dispute {
     pub outcome: Option<Outcome>,
 }
 codec!(struct Dispute { lease, opened, accuser, work_root, game, outcome });
+
+impl Dispute {
+    /// Returns what the check of the lease's work comes to by the outcome, where `audit` is the
+    /// lease's; nothing while there is no outcome.
+    ///
+    /// Where nothing is decided, a tenant gets no work for nothing by disputing it, and a provider
+    /// is not paid against an auditor that accuses it, or where engines differ.
+    #[must_use]
+    pub fn check(&self, audit: Option<&Audit>) -> Option<CheckState> {
+        let is_accused = matches!(self.accuser, Accuser::Auditor { .. });
+        Some(match self.outcome? {
+            Outcome::Upheld => CheckState::Passed,
+            Outcome::Overturned { .. } => CheckState::Failed,
+            Outcome::Undecided if is_accused || self.differs() => CheckState::Undecided,
+            Outcome::Undecided => self.check_before(audit),
+        })
+    }
+
+    /// Returns what the check had come to when the tenant disputed the receipt, or when auditors
+    /// could not decide it.
+    fn check_before(&self, audit: Option<&Audit>) -> CheckState {
+        let Some(audit) = audit else { return CheckState::Spared };
+        let count = |verdict| audit.verdicts().filter(|(_, said)| *said == verdict).count();
+        let (agree, unavailable) = (count(Verdict::Agree), count(Verdict::Unavailable));
+        match self.accuser {
+            _ if agree > unavailable => CheckState::Passed,
+            Accuser::Nobody if agree == 0 && unavailable > 0 => CheckState::Unavailable,
+            _ => CheckState::Unattended,
+        }
+    }
+
+    /// Returns whether a validator's engines differ.
+    fn differs(&self) -> bool {
+        match &self.game {
+            Game::Rerun(rerun) => rerun.rulings.iter().any(|ruled| ruled.ruling == Ruling::Differs),
+            Game::Bisection(_) => false,
+        }
+    }
+}
 
 /// Who says that a receipt is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -65,13 +65,12 @@ async fn open(context: &Context, lease: &str) -> Outcome<u8> {
     let opened = opened.because("cannot dispute the receipt")?;
     let view = signer.client.lease(id).await?;
     let bond = match view.dispute.as_ref().map(|dispute| dispute.accuser) {
-        Some(Accuser::Tenant { bond }) => bond,
-        _ => types::Amount::ZERO,
+        Some(Accuser::Tenant { bond }) => format!(" of {}", usd(bond)),
+        _ => String::new(),
     };
     let text = format!(
-        "validators do the work once more; {} are locked until they have, and lost if the \
-             receipt is right\n",
-        usd(bond)
+        "validators do the work once more; the bond{bond} is locked until they have, and lost if \
+         the receipt is right\n"
     );
     let value = json!({ "transaction": opened.id, "lease": id, "dispute": view.dispute });
     context.output.show(text, &value)?;

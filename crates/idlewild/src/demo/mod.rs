@@ -331,7 +331,7 @@ async fn trace_and_check(
         duration(began.elapsed())
     ));
     let (mut redone, mut paid_twice) = (0, 0);
-    for _ in 0..REDONE_MAX {
+    for round in 0..=REDONE_MAX {
         let leases: Vec<LeaseId> = done.iter().map(|done| done.lease.id).collect();
         let views = jobs.checked(&leases, CHECK_WAIT).await?;
         let cheats: BTreeSet<Address> = views
@@ -351,6 +351,10 @@ async fn trace_and_check(
         let tiles: Vec<usize> = (0..done.len()).filter(is_again).collect();
         if tiles.is_empty() {
             break;
+        }
+        if round == REDONE_MAX {
+            let text = format!("{} are still to be redone", plural(tiles.len(), "tile"));
+            return Err(Failure::new(Exit::Failed, text));
         }
         redone += tiles.len();
         paid_twice += views.iter().filter(|view| is_void(view) && is_paid(view)).count();

@@ -25,33 +25,37 @@ pub(super) fn check(
         return wrong("the dispute is over another receipt");
     }
     let tally = Tally::of(audit);
-    let outcome = dispute.and_then(|dispute| dispute.outcome);
-    // A dispute without a decision leaves it at what was known before.
-    let is_undecided = dispute.is_none() || outcome == Some(Outcome::Undecided);
-    let follows = match lease.check {
-        CheckState::Unchecked => audit.is_none() && dispute.is_none(),
-        CheckState::Spared => audit.is_none() && is_undecided,
-        CheckState::Waiting { .. } => dispute.is_none(),
-        CheckState::Disputed { .. } => dispute.is_some() && outcome.is_none(),
-        CheckState::Committing { .. } | CheckState::Revealing { .. } => {
-            audit.is_some() && dispute.is_none()
-        }
-        CheckState::Passed => match outcome {
-            Some(Outcome::Upheld) => true,
-            _ => is_undecided && tally.mismatch == 0 && tally.agree > tally.unavailable,
+    let follows = match dispute {
+        None => follows_undisputed(&lease.check, audit.is_some(), &tally),
+        Some(dispute) => match (dispute.check(audit), &lease.check) {
+            (None, check) => matches!(check, CheckState::Disputed { .. }),
+            // What was paid for without a check may be taken back later.
+            (Some(ended), CheckState::Forfeited) => {
+                !ended.is_refunded() && ended != CheckState::Passed
+            }
+            (Some(ended), check) => ended == *check,
         },
-        CheckState::Unattended => is_undecided && tally.mismatch + tally.unavailable == 0,
-        CheckState::Unavailable => {
-            outcome == Some(Outcome::Undecided) && tally.mismatch == 0 && tally.unavailable > 0
-        }
-        CheckState::Undecided => outcome == Some(Outcome::Undecided),
-        CheckState::Failed => matches!(outcome, Some(Outcome::Overturned { .. })),
-        CheckState::Forfeited => is_undecided,
     };
     if !follows {
         return wrong("what is said of the work's check does not follow from audit and dispute");
     }
     Ok(describe(lease, &tally, dispute))
+}
+
+/// Returns whether the state of a check follows where there was no dispute.
+fn follows_undisputed(check: &CheckState, is_audited: bool, tally: &Tally) -> bool {
+    match check {
+        CheckState::Unchecked | CheckState::Spared | CheckState::Forfeited => !is_audited,
+        CheckState::Waiting { .. } => true,
+        CheckState::Committing { .. } | CheckState::Revealing { .. } => is_audited,
+        CheckState::Passed => tally.mismatch == 0 && tally.agree > tally.unavailable,
+        // Only a dispute comes to these.
+        CheckState::Disputed { .. }
+        | CheckState::Unattended
+        | CheckState::Unavailable
+        | CheckState::Undecided
+        | CheckState::Failed => false,
+    }
 }
 
 /// How many auditors said what.
@@ -106,7 +110,7 @@ const fn meaning(check: &CheckState) -> &'static str {
         CheckState::Disputed { .. } => "validators do the work once more",
         CheckState::Spared => "it was not drawn for an audit",
         CheckState::Passed => "the work is right",
-        CheckState::Unattended => "nobody who was asked did the work once more; it is paid",
+        CheckState::Unattended => "neither auditors nor validators decided it; it is paid",
         CheckState::Unavailable => "nobody could have the inputs; the tenant has its money back",
         CheckState::Undecided => "it could not be decided; the tenant has its money back",
         CheckState::Failed => {

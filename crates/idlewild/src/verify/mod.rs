@@ -29,7 +29,7 @@ use serde::Serialize;
 use thiserror::Error;
 use types::{
     Action, Audit, Decode, DecodeError, Dispute, Hash, Lease, LeaseId, LeaseState, Order, OrderId,
-    SignedReceipt, Verified,
+    SignedReceipt, Units, Verified,
 };
 
 pub(crate) use money::MoneyError;
@@ -130,7 +130,7 @@ pub(crate) fn check(bundle: &Bundle) -> Result<Proven, Refuted> {
     agree(class, &lease, &order)?;
     note("lease", format!("it serves order {} within its terms", order.id));
 
-    follow(class, &genesis, &lease, &order, &receipts)?;
+    let billed = follow(class, &genesis, &lease, &order, &receipts)?;
     note(
         "receipts",
         match receipts.len() {
@@ -143,7 +143,7 @@ pub(crate) fn check(bundle: &Bundle) -> Result<Proven, Refuted> {
     note("transactions", format!("{transactions} signed by those they commit, in signed blocks"));
 
     let parameters = parameters::shown_for(bundle, &lease.state)?;
-    let split = money::check(&lease, receipts.len(), &parameters).map_err(Refuted::Money)?;
+    let split = money::check(&lease, billed, &parameters).map_err(Refuted::Money)?;
     note("money", split);
 
     let work = audit::check(&lease, receipts.last(), audit.as_ref(), dispute.as_ref())?;
@@ -232,14 +232,15 @@ fn agree(class: &dyn Class, lease: &Lease, order: &Order) -> Result<(), Refuted>
     all(&agreements)
 }
 
-/// Checks the receipts' signatures, their order, and that the lease counts what the last says.
+/// Checks the receipts' signatures, their order, and that the lease counts what the last says;
+/// returns the units of that, if there is one.
 fn follow(
     class: &dyn Class,
     genesis: &Hash,
     lease: &Lease,
     order: &Order,
     receipts: &[SignedReceipt],
-) -> Result<(), Refuted> {
+) -> Result<Option<Units>, Refuted> {
     let mut last_end = None;
     for (sequence, signed) in (1_u32..).zip(receipts) {
         let receipt = &signed.receipt;
@@ -254,13 +255,15 @@ fn follow(
         all(&agreements)?;
         last_end = Some(receipt.to);
     }
-    let Some(last) = receipts.last() else { return Ok(()) };
-    let units = class.units(order.terms.spec.as_slice(), last.receipt.usage.as_slice());
+    let Some(last) = receipts.last() else { return Ok(None) };
+    let billed = class.units(order.terms.spec.as_slice(), last.receipt.usage.as_slice());
+    let billed = billed.map_err(|_| Refuted::Contradiction("a receipt has no units"))?;
     // What was given back was not paid.
-    if !lease.check.is_refunded() && units.ok() != Some(lease.settlement.units) {
+    let paid = if lease.check.is_refunded() { Units::ZERO } else { billed };
+    if paid != lease.settlement.units {
         return Err(Refuted::Contradiction("the lease counts other units than its last receipt"));
     }
-    Ok(())
+    Ok(Some(billed))
 }
 
 /// Checks that the parties asked for what the rows say, and returns how many transactions that

@@ -18,7 +18,7 @@
 //! lease that was settled with it would be refused.
 
 use thiserror::Error;
-use types::{Amount, CloseReason, Lease, LeaseState, OutOfRange, Parameters};
+use types::{Amount, CloseReason, Lease, LeaseState, OutOfRange, Parameters, Units};
 
 use crate::output::usd;
 
@@ -52,11 +52,11 @@ impl From<OutOfRange> for MoneyError {
     }
 }
 
-/// Checks a lease's settlement and returns it in words. Of the parameters, `either` may have been
-/// in force.
+/// Checks a lease's settlement and returns it in words. The last receipt, if there is one, bills
+/// so many units. Of the parameters, `either` may have been in force.
 pub(super) fn check(
     lease: &Lease,
-    receipts: usize,
+    billed: Option<Units>,
     either: &[Parameters],
 ) -> Result<String, MoneyError> {
     let settled = &lease.settlement;
@@ -68,11 +68,11 @@ pub(super) fn check(
         };
     };
     if lease.check.is_refunded() {
-        return refunded(lease);
+        return refunded(lease, billed.unwrap_or_default());
     }
     let mut first = Err(MoneyError::Unshown);
     for parameters in either {
-        match recompute(lease, receipts, reason, parameters) {
+        match recompute(lease, billed, reason, parameters) {
             Err(error) if matches!(first, Err(MoneyError::Unshown)) => first = Err(error),
             Err(_) => {}
             fits => return fits,
@@ -82,10 +82,11 @@ pub(super) fn check(
 }
 
 /// Checks that a tenant has its money back: nothing is paid, and of the premium no more is kept
-/// than there was; how much of it the pool had is not in the lease.
-fn refunded(lease: &Lease) -> Result<String, MoneyError> {
+/// than there was; how much of it the pool had, or auditors were paid, is not in the lease.
+fn refunded(lease: &Lease, billed: Units) -> Result<String, MoneyError> {
     let settled = &lease.settlement;
-    let premium = lease.audit.premium(lease.escrow)?.min(settled.premium);
+    let price = lease.rate.cost(billed)?.max(lease.minimum);
+    let premium = lease.audit.premium(price)?.min(settled.premium);
     let parts = [
         ("the price", settled.gross, Amount::ZERO),
         ("the audit premium", settled.premium, premium),
@@ -109,13 +110,13 @@ fn refunded(lease: &Lease) -> Result<String, MoneyError> {
 
 fn recompute(
     lease: &Lease,
-    receipts: usize,
+    billed: Option<Units>,
     reason: CloseReason,
     parameters: &Parameters,
 ) -> Result<String, MoneyError> {
     let settled = &lease.settlement;
-    let gross = owed(lease, receipts, reason, settled.gross)?;
-    let premium = if receipts > 0 { lease.audit.premium(gross)? } else { Amount::ZERO };
+    let gross = owed(lease, billed, reason, settled.gross)?;
+    let premium = if billed.is_some() { lease.audit.premium(gross)? } else { Amount::ZERO };
     let (fee, burn) = fee(gross, parameters)?;
     let refund = lease.escrow.minus(gross)?.minus(premium)?;
     let parts = [
@@ -147,12 +148,12 @@ fn recompute(
 /// once it is closed, so where the tenant closed it both answers are possible.
 fn owed(
     lease: &Lease,
-    receipts: usize,
+    billed: Option<Units>,
     reason: CloseReason,
     found: Amount,
 ) -> Result<Amount, MoneyError> {
-    if receipts > 0 {
-        return Ok(lease.rate.cost(lease.settlement.units)?.max(lease.minimum));
+    if let Some(units) = billed {
+        return Ok(lease.rate.cost(units)?.max(lease.minimum));
     }
     match reason {
         CloseReason::TenantClosed if !found.is_zero() => Ok(lease.minimum),
@@ -174,7 +175,7 @@ fn fee(gross: Amount, parameters: &Parameters) -> Result<(Amount, Amount), Money
 mod tests {
     use types::{
         Address, AuditTerms, BasisPoints, ClassId, Hash, LeaseId, OfferId, OrderId, PublicKey,
-        Rate, Readers, Settlement, Time, Units,
+        Rate, Readers, Settlement, Time,
     };
 
     use super::*;
@@ -222,10 +223,15 @@ mod tests {
         }
     }
 
+    /// What the receipt bills.
+    fn billed() -> Option<Units> {
+        Some(bill().units)
+    }
+
     #[test]
     fn a_right_bill_passes() {
         let lease = closed(CloseReason::ProviderCompleted, bill());
-        let words = check(&lease, 1, &[Parameters::public()]).unwrap();
+        let words = check(&lease, billed(), &[Parameters::public()]).unwrap();
         assert_eq!(
             words,
             "$0.009999 = $0.009199 to the provider + $0.000499 burned + $0.000301 treasury; \
@@ -249,9 +255,32 @@ mod tests {
             let mut settlement = bill();
             more(part_of(&mut settlement));
             let lease = closed(CloseReason::ProviderCompleted, settlement);
-            match check(&lease, 1, &[Parameters::public()]) {
+            match check(&lease, billed(), &[Parameters::public()]) {
                 Err(MoneyError::Part { part, .. }) => assert_eq!(part, name),
                 other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn of_what_is_given_back_no_more_is_kept_than_the_premium_of_the_price() {
+        let check_of = |premium, refund| {
+            let (premium, refund) = (amount(premium), amount(refund));
+            let settlement = Settlement { premium, refund, ..Settlement::default() };
+            let mut lease = closed(CloseReason::ProviderCompleted, settlement);
+            lease.check = types::CheckState::Failed;
+            check(&lease, billed(), &[])
+        };
+        for premium in [0, 1, 1_000] {
+            assert!(check_of(premium, 11_002 - premium).is_ok(), "{premium}");
+        }
+        // The whole escrow would give a premium of 1,101.
+        for (premium, refund, wrong) in
+            [(1_001, 10_001, "the audit premium"), (1_000, 10_001, "the refund")]
+        {
+            match check_of(premium, refund) {
+                Err(MoneyError::Part { part, .. }) => assert_eq!(part, wrong),
+                other => panic!("{premium} {refund}: {other:?}"),
             }
         }
     }
@@ -261,10 +290,10 @@ mod tests {
         let lease = closed(CloseReason::ProviderCompleted, bill());
         let share = |points| BasisPoints::new(points).unwrap();
         let changed = Parameters { burn_share: share(100), ..Parameters::public() };
-        let off = check(&lease, 1, std::slice::from_ref(&changed)).unwrap_err();
+        let off = check(&lease, billed(), std::slice::from_ref(&changed)).unwrap_err();
         assert!(matches!(off, MoneyError::Part { part: "the burned part", .. }), "{off}");
-        assert!(check(&lease, 1, &[changed, Parameters::public()]).is_ok());
-        assert_eq!(check(&lease, 1, &[]), Err(MoneyError::Unshown));
+        assert!(check(&lease, billed(), &[changed, Parameters::public()]).is_ok());
+        assert_eq!(check(&lease, billed(), &[]), Err(MoneyError::Unshown));
     }
 
     #[test]
@@ -278,10 +307,10 @@ mod tests {
             ..Settlement::default()
         };
         let parameters = [Parameters::public()];
-        assert!(check(&closed(CloseReason::TenantClosed, minimum), 0, &parameters).is_ok());
-        let ended = check(&closed(CloseReason::NetworkEnded, minimum), 0, &parameters);
+        assert!(check(&closed(CloseReason::TenantClosed, minimum), None, &parameters).is_ok());
+        let ended = check(&closed(CloseReason::NetworkEnded, minimum), None, &parameters);
         assert!(matches!(ended, Err(MoneyError::Part { part: "the price", .. })));
         let refund = Settlement { refund: amount(11_002), ..Settlement::default() };
-        assert!(check(&closed(CloseReason::ProviderNoStart, refund), 0, &parameters).is_ok());
+        assert!(check(&closed(CloseReason::ProviderNoStart, refund), None, &parameters).is_ok());
     }
 }

@@ -14,8 +14,7 @@ mod rerun;
 use classes::{Class, Steps};
 use types::{
     Accuser, Address, Amount, Argument, Asset, Audit, Bisection, CheckState, Dispute, Duration,
-    Event, Game, Hash, Lease, Outcome, PublicKey, Reject, Rerun, Ruling, SignedReceipt, Time,
-    Verdict,
+    Event, Game, Hash, Lease, Outcome, PublicKey, Reject, Rerun, SignedReceipt, Time, Verdict,
 };
 
 use crate::{
@@ -198,14 +197,7 @@ fn end(state: &mut State, lease: Lease, dispute: &Dispute) -> Result<(), Broken>
     settle_bond(state, &lease, outcome, dispute.accuser)?;
     reward(state, &lease, &winners)?;
     let is_tenants = matches!(dispute.accuser, Accuser::Tenant { .. });
-    let is_accused = matches!(dispute.accuser, Accuser::Auditor { .. });
-    let check = match outcome {
-        Outcome::Upheld => CheckState::Passed,
-        Outcome::Overturned { .. } => CheckState::Failed,
-        // Nobody gets work for nothing by accusing alone.
-        Outcome::Undecided if is_accused || differs(dispute) => CheckState::Undecided,
-        Outcome::Undecided => checked_before(audit.as_ref(), dispute.accuser),
-    };
+    let check = dispute.check(audit.as_ref()).ok_or(Broken)?;
     if !is_tenants || check == CheckState::Failed {
         audit::remember(state, &lease, check)?;
     }
@@ -221,27 +213,6 @@ fn end(state: &mut State, lease: Lease, dispute: &Dispute) -> Result<(), Broken>
         _ => lease.settlement.premium,
     };
     audit::conclude(state, lease, check, &payees, fee, premium)
-}
-
-/// Returns whether a validator's engines differ.
-fn differs(dispute: &Dispute) -> bool {
-    match &dispute.game {
-        Game::Rerun(rerun) => rerun.rulings.iter().any(|ruled| ruled.ruling == Ruling::Differs),
-        Game::Bisection(_) => false,
-    }
-}
-
-/// Returns what the check of a lease had come to when its tenant disputed the receipt, or when
-/// auditors could not decide it.
-fn checked_before(audit: Option<&Audit>, accuser: Accuser) -> CheckState {
-    let Some(audit) = audit else { return CheckState::Spared };
-    let count = |verdict| audit.verdicts().filter(|(_, said)| *said == verdict).count();
-    let (agree, unavailable) = (count(Verdict::Agree), count(Verdict::Unavailable));
-    match accuser {
-        _ if agree > unavailable => CheckState::Passed,
-        Accuser::Nobody if agree == 0 && unavailable > 0 => CheckState::Unavailable,
-        _ => CheckState::Unattended,
-    }
 }
 
 /// Returns whether any auditor agreed.

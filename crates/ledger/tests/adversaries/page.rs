@@ -38,7 +38,7 @@ the formula in `trial.rs` or, where it says ≤, a bound; played is the mean ove
 1,000 where what decides is rare) with its standard error. Being found costs 50 USD, so that
 where few are found chance is great and the computed gain says more.
 `IDLEWILD_LONG=1 cargo test --release -p ledger --test adversaries` plays 10,000 and more, and
-20,000 mixes, in about five minutes.
+20,000 mixes.
 
 The rule: to fake work of price R does not pay iff g·(1 + p·k·ρ^k)·R < d·(S + n·R), with
 d = p·(1 − ρ^k), S what is lost of the stake for good, and n the part of a price that the provider

@@ -19,7 +19,7 @@ use classes::job::{Exit, Spec, Usage};
 use node::local::{LocalNetwork, create};
 use serde_json::Value;
 use tokio::time::interval;
-use types::{Address, Amount, CloseReason, ContentHash, Decode, LeaseState, SecretKey, Verdict};
+use types::{Address, Amount, CloseReason, ContentHash, Decode, Event, LeaseState, SecretKey};
 
 use crate::common::{ended, patiently, until};
 use crate::counter;
@@ -322,15 +322,33 @@ impl Storm {
         for purse in purses {
             let of_provider = leases.iter().filter(|view| view.lease.provider == purse.provider);
             let earned: u64 = of_provider.map(|view| view.lease.settlement.net.get()).sum();
-            let fees: u64 = leases.iter().map(|view| audit_fee(view, purse.provider)).sum();
             let before = purse.usd.get() + storage * purse.offers;
             until("the provider has what it earned", SETTLED_MAX, || async {
                 let view = self.client.account(purse.provider).await.unwrap();
                 let offers = u64::from(view.provider.unwrap().offers);
                 let now = view.balances.usd.get() + storage * offers;
-                (before + earned..=before + earned + fees).contains(&now).then_some(())
+                let fees = self.audit_fees(purse.provider).await;
+                (now == before + earned + fees).then_some(())
             })
             .await;
+        }
+    }
+
+    /// Returns what an account was paid for audits.
+    async fn audit_fees(&self, auditor: Address) -> u64 {
+        let (mut fees, mut before) = (0, None);
+        loop {
+            let page = self.client.account_history(auditor, before, Some(200)).await.unwrap();
+            for record in page.items {
+                match record.event {
+                    Event::AuditorPaid { auditor: to, amount, .. } if to == auditor => {
+                        fees += amount.get();
+                    }
+                    _ => {}
+                }
+            }
+            let Some(next) = page.next else { return fees };
+            before = Some(next.parse().unwrap());
         }
     }
 
@@ -350,13 +368,6 @@ impl Storm {
         let ended = ended(&command.output().unwrap()).with_code(0);
         assert_eq!(ended.stdout, counter::answer(STEPS));
     }
-}
-
-/// The most that an account got for having audited a lease; less if the pool was empty.
-fn audit_fee(view: &LeaseView, auditor: Address) -> u64 {
-    let Some(audit) = &view.audit else { return 0 };
-    let agreed = audit.verdicts().filter(|found| *found == (auditor, Verdict::Agree)).count();
-    if agreed > 0 { audit.fee.get() } else { 0 }
 }
 
 /// What a tenant's leases cost, net of what it got back.

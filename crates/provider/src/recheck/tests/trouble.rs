@@ -103,7 +103,7 @@ async fn who_is_refused_its_seats_asks_seldom() {
     drop(agents);
 }
 
-/// Lets the tenant dispute receipts.
+/// Puts receipts to the validators.
 fn disputed(net: &Net, count: usize, metering: u16, cheats: bool) -> Vec<LeaseId> {
     net.change(|world| {
         let lease = |_| {
@@ -166,7 +166,7 @@ async fn a_validator_leaves_work_that_is_decided_without_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_wrong_says_nothing_wrong() {
+async fn a_clock_that_is_ahead_says_nothing_wrong() {
     let net = Net::start(10, &VALIDATORS);
     net.world().ahead = Duration::from_secs(3_600);
     let agents = start_all(&net, &AUDITORS);
