@@ -24,31 +24,32 @@ pub(super) fn check(
     {
         return wrong("the dispute is over another receipt");
     }
-    let tally = Tally::of(audit);
-    let follows = match dispute {
-        None => follows_undisputed(&lease.check, audit.is_some(), &tally),
-        Some(dispute) => match (dispute.check(audit), &lease.check) {
+    if !follows(&lease.check, audit, dispute) {
+        return wrong("what is said of the work's check does not follow from audit and dispute");
+    }
+    Ok(describe(lease, &Tally::of(audit), dispute))
+}
+
+/// Returns whether the state of a check is one that audit and dispute come to.
+fn follows(check: &CheckState, audit: Option<&Audit>, dispute: Option<&Dispute>) -> bool {
+    if let Some(dispute) = dispute {
+        return match (dispute.check(audit), check) {
             (None, check) => matches!(check, CheckState::Disputed { .. }),
             // What was paid for without a check may be taken back later.
             (Some(ended), CheckState::Forfeited) => {
                 !ended.is_refunded() && ended != CheckState::Passed
             }
             (Some(ended), check) => ended == *check,
-        },
-    };
-    if !follows {
-        return wrong("what is said of the work's check does not follow from audit and dispute");
+        };
     }
-    Ok(describe(lease, &tally, dispute))
-}
-
-/// Returns whether the state of a check follows where there was no dispute.
-fn follows_undisputed(check: &CheckState, is_audited: bool, tally: &Tally) -> bool {
     match check {
-        CheckState::Unchecked | CheckState::Spared | CheckState::Forfeited => !is_audited,
+        CheckState::Unchecked | CheckState::Spared | CheckState::Forfeited => audit.is_none(),
         CheckState::Waiting { .. } => true,
-        CheckState::Committing { .. } | CheckState::Revealing { .. } => is_audited,
-        CheckState::Passed => tally.mismatch == 0 && tally.agree > tally.unavailable,
+        CheckState::Committing { .. } | CheckState::Revealing { .. } => audit.is_some(),
+        CheckState::Passed => {
+            let tally = Tally::of(audit);
+            tally.mismatch == 0 && tally.agree > tally.unavailable
+        }
         // Only a dispute comes to these.
         CheckState::Disputed { .. }
         | CheckState::Unattended
@@ -118,6 +119,109 @@ const fn meaning(check: &CheckState) -> &'static str {
         }
         CheckState::Forfeited => {
             "its provider was found cheating before it was paid; the tenant has its money back"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{
+        Accuser, Address, Amount, Assignment, Duration, Finding, Game, Hash, LeaseId, List,
+        PublicKey, Receipt, Rerun, Ruled, Ruling, Time,
+    };
+
+    use super::*;
+
+    /// Returns an audit with what auditors found: `+` agrees, `-` does not, `?` could not.
+    fn audit(found: &str) -> Audit {
+        let root = |byte| Hash::from_bytes([byte; 32]);
+        let right = (root(1), root(2));
+        let part = |(number, found): (u8, char)| {
+            let work = |(result_root, trace_root)| Finding::Work { result_root, trace_root };
+            let finding = match found {
+                '+' => work(right),
+                '-' => work((root(3), root(2))),
+                _ => Finding::Unavailable,
+            };
+            Assignment {
+                auditor: Address::new(PublicKey::from_bytes([number; 32])),
+                round: 1,
+                time: Duration::from_ms(1),
+                commitment: None,
+                finding: Some(finding),
+            }
+        };
+        Audit {
+            lease: LeaseId::from_bytes([0; 32]),
+            work_root: Receipt::work_root(&right.0, &Receipt::commit(&right.1)),
+            fee: Amount::ZERO,
+            round: 1,
+            beacon: Hash::ZERO,
+            assignments: List::new((1..).zip(found.chars()).map(part).collect()).unwrap(),
+        }
+    }
+
+    fn dispute(accuser: Accuser, rulings: &[Ruling], outcome: Option<Outcome>) -> Dispute {
+        let ruled =
+            |ruling: &Ruling| Ruled { validator: PublicKey::from_bytes([9; 32]), ruling: *ruling };
+        let rulings = List::new(rulings.iter().map(ruled).collect()).unwrap();
+        Dispute {
+            lease: LeaseId::from_bytes([0; 32]),
+            opened: Time::from_ms(0),
+            accuser,
+            work_root: Hash::ZERO,
+            game: Game::Rerun(Rerun { rulings }),
+            outcome,
+        }
+    }
+
+    /// Asserts that of all states that end a check just these follow.
+    fn assert_ends(audit: Option<&Audit>, dispute: Option<&Dispute>, expected: &[CheckState]) {
+        use CheckState::{
+            Failed, Forfeited, Passed, Spared, Unattended, Unavailable, Unchecked, Undecided,
+        };
+        let all =
+            [Unchecked, Spared, Passed, Unattended, Unavailable, Undecided, Failed, Forfeited];
+        for check in all {
+            let is_expected = expected.contains(&check);
+            assert_eq!(follows(&check, audit, dispute), is_expected, "{check:?} {dispute:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_check_follows_from_what_auditors_said() {
+        use CheckState::{Forfeited, Passed, Spared, Unchecked};
+        assert_ends(None, None, &[Unchecked, Spared, Forfeited]);
+        assert_ends(Some(&audit("+")), None, &[Passed]);
+        assert_ends(Some(&audit("++?")), None, &[Passed]);
+        for undecided in ["", "?", "+?", "+-", "-"] {
+            assert_ends(Some(&audit(undecided)), None, &[]);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_check_follows_from_how_its_dispute_ended() {
+        use CheckState::{Failed, Forfeited, Passed, Spared, Unattended, Unavailable, Undecided};
+        let auditor = Accuser::Auditor { address: Address::new(PublicKey::from_bytes([1; 32])) };
+        let tenant = Accuser::Tenant { bond: Amount::ZERO };
+        let of = |accuser, rulings: &[Ruling], found: Option<&str>, expected: &[CheckState]| {
+            let dispute = dispute(accuser, rulings, Some(Outcome::Undecided));
+            assert_ends(found.map(audit).as_ref(), Some(&dispute), expected);
+        };
+        of(auditor, &[], Some("-"), &[Undecided]);
+        of(tenant, &[], None, &[Spared, Forfeited]);
+        of(tenant, &[Ruling::Differs], None, &[Undecided]);
+        of(tenant, &[], Some("+"), &[Passed]);
+        // Where as many could not, it is paid, though nobody decided it.
+        of(Accuser::Nobody, &[], Some("+?"), &[Unattended, Forfeited]);
+        of(Accuser::Nobody, &[], Some(""), &[Unattended, Forfeited]);
+        of(Accuser::Nobody, &[], Some("??"), &[Unavailable]);
+        for accuser in [auditor, tenant, Accuser::Nobody] {
+            let ended = |outcome| dispute(accuser, &[], Some(outcome));
+            assert_ends(None, Some(&ended(Outcome::Upheld)), &[Passed]);
+            assert_ends(None, Some(&ended(Outcome::Overturned { root: None })), &[Failed]);
+            // Whatever the audit said, a dispute that goes on is not over.
+            assert_ends(Some(&audit("+")), Some(&dispute(accuser, &[], None)), &[]);
         }
     }
 }
