@@ -20,6 +20,9 @@ pub(crate) enum Verdict {
     Nothing,
 }
 
+/// Makes what is measured of a strategy, under some parameters.
+pub(crate) type Trials = fn(&Parameters) -> Vec<Trial>;
+
 /// A strategy, as the page tells it.
 pub(crate) struct Row {
     pub(crate) adversary: &'static str,
@@ -27,17 +30,17 @@ pub(crate) struct Row {
     pub(crate) gains: &'static str,
     pub(crate) loses: &'static str,
     pub(crate) found: &'static str,
-    pub(crate) verdict: Verdict,
     pub(crate) test: &'static str,
-    /// What is measured of it; nothing where the ledger refuses it.
-    pub(crate) trials: fn(&Parameters) -> Vec<Trial>,
+    /// What it comes to, and where that is measured; nothing where the ledger refuses it, or it is
+    /// another row's by another way.
+    pub(crate) measured: Option<(Verdict, Trials)>,
 }
 
 /// Seeds of each trial in the short size.
 const FEW: u64 = 100;
 
-/// Plays a trial and checks that it comes to what was computed, and to the row's verdict.
-pub(crate) fn check(row: &Row, trial: &Trial, base: &World, seeds: u64) -> Measured {
+/// Plays a trial and checks that it comes to what was computed, and to the verdict.
+pub(crate) fn check(verdict: Verdict, trial: &Trial, base: &World, seeds: u64) -> Measured {
     let Trial { adversary, setting, computed, .. } = trial;
     let measured = trial.measure(base, seeds * trial.weight);
     let Measured { gain, error, .. } = measured;
@@ -51,7 +54,7 @@ pub(crate) fn check(row: &Row, trial: &Trial, base: &World, seeds: u64) -> Measu
     if seeds >= FEW && !trial.is_bound {
         assert!(gain > computed - slack, "{adversary}, {setting}: {gain} ± {error}");
     }
-    match row.verdict {
+    match verdict {
         Verdict::Loses => assert!(*computed < 0.0, "{adversary}, {setting}: {computed}"),
         Verdict::Nothing => assert!(computed.abs() < 1.0, "{adversary}, {setting}: {computed}"),
     }
@@ -60,13 +63,14 @@ pub(crate) fn check(row: &Row, trial: &Trial, base: &World, seeds: u64) -> Measu
 
 fn holds(adversary: &str) {
     let row = ROWS.iter().find(|row| row.adversary == adversary).expect("it is a row");
+    let (verdict, trials) = row.measured.expect("it is measured");
     // Neither windows nor the bond that differ between the two decide what a strategy comes to.
     let kinds =
         [(Parameters::public(), seeds(FEW, 10_000)), (Parameters::local(), seeds(FEW / 5, 1_000))];
     for (parameters, seeds) in kinds {
         let base = World::new(parameters.clone());
-        for trial in (row.trials)(&parameters) {
-            check(row, &trial, &base, seeds);
+        for trial in trials(&parameters) {
+            check(verdict, &trial, &base, seeds);
         }
     }
 }
@@ -82,8 +86,7 @@ macro_rules! rows_hold {
         #[test]
         fn every_measured_row_has_its_test() {
             let tests = [$(($adversary, stringify!($test))),+];
-            let trials = |row: &&Row| (row.trials)(&Parameters::public());
-            let measured = ROWS.iter().filter(|row| !trials(row).is_empty());
+            let measured = ROWS.iter().filter(|row| row.measured.is_some());
             let rows: Vec<(&str, &str)> =
                 measured.map(|row| (row.adversary, row.test)).collect();
             assert_eq!(rows, tests);
@@ -121,9 +124,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "the price of what is not drawn",
         loses: "half its stake, what is not paid yet, an epoch of offers",
         found: "p of the time, at the reveal",
-        verdict: Verdict::Loses,
         test: "wrong_output_costs_more_than_it_saves",
-        trials: wrong_outputs,
+        measured: Some((Verdict::Loses, wrong_outputs)),
     },
     Row {
         adversary: "colluding auditors",
@@ -131,9 +133,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "the price of what is not drawn, or drawn to friends, and fees of theirs",
         loses: "as above, and friends beside an honest auditor half of theirs",
         found: "p·(1 − ρ^k) of the time",
-        verdict: Verdict::Loses,
         test: "friends_among_the_auditors_do_not_save_a_cheat",
-        trials: collusions,
+        measured: Some((Verdict::Loses, collusions)),
     },
     Row {
         adversary: "partial work",
@@ -141,9 +142,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "as wrong output",
         loses: "as wrong output",
         found: "within 3 epochs (below)",
-        verdict: Verdict::Loses,
         test: "who_fakes_a_part_is_found_within_three_epochs",
-        trials: |_| Vec::new(),
+        measured: None,
     },
     Row {
         adversary: "unbonds and runs",
@@ -151,9 +151,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing more",
         loses: "half of what is unlocking too; what covers the lease stays",
         found: "as wrong output",
-        verdict: Verdict::Loses,
         test: "a_cheat_cannot_run_with_its_stake",
-        trials: |parameters| vec![runs_away(parameters)],
+        measured: Some((Verdict::Loses, |parameters| vec![runs_away(parameters)])),
     },
     Row {
         adversary: "many names",
@@ -161,9 +160,10 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "four times as much",
         loses: "four times as much",
         found: "each as wrong output",
-        verdict: Verdict::Loses,
         test: "many_names_do_not_help_a_cheat",
-        trials: |parameters| vec![splits(parameters, 0), splits(parameters, 2)],
+        measured: Some((Verdict::Loses, |parameters| {
+            vec![splits(parameters, 0), splits(parameters, 2)]
+        })),
     },
     Row {
         adversary: "root replaced",
@@ -171,9 +171,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing",
         loses: "nothing",
         found: "refused: lease/state",
-        verdict: Verdict::Nothing,
         test: "a_receipt_that_is_handed_in_cannot_be_replaced",
-        trials: |_| Vec::new(),
+        measured: None,
     },
     Row {
         adversary: "other lease's result",
@@ -181,9 +180,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing: it is wrong output",
         loses: "as wrong output",
         found: "as wrong output",
-        verdict: Verdict::Loses,
         test: "the_result_of_another_lease_is_wrong",
-        trials: |_| Vec::new(),
+        measured: None,
     },
     Row {
         adversary: "stolen result",
@@ -191,9 +189,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing",
         loses: "nothing",
         found: "refused: receipt/key; a receipt under its own key for other work is wrong",
-        verdict: Verdict::Nothing,
         test: "a_receipt_of_another_providers_key_is_refused",
-        trials: |_| Vec::new(),
+        measured: None,
     },
     Row {
         adversary: "late provider",
@@ -201,9 +198,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing",
         loses: "the lease",
         found: "refused: lease/state",
-        verdict: Verdict::Nothing,
         test: "who_is_late_is_refused",
-        trials: |_| Vec::new(),
+        measured: None,
     },
     Row {
         adversary: "late auditor",
@@ -211,9 +207,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing",
         loses: "the fee, and its seats for an epoch",
         found: "refused: audit/state",
-        verdict: Verdict::Nothing,
         test: "who_is_late_is_refused",
-        trials: |_| Vec::new(),
+        measured: None,
     },
     Row {
         adversary: "withheld outputs",
@@ -221,9 +216,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing: the work is done",
         loses: "nothing by the ledger",
         found: "not by the ledger: providers' program publishes results before it signs",
-        verdict: Verdict::Nothing,
         test: "work_that_is_right_is_paid_whether_results_came_or_not",
-        trials: |_| Vec::new(),
+        measured: None,
     },
     Row {
         adversary: "copied commitment",
@@ -231,9 +225,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing",
         loses: "the fee, and its seats for an epoch",
         found: "at the reveal: audit/commitment",
-        verdict: Verdict::Nothing,
         test: "a_copied_commitment_opens_to_nothing",
-        trials: |_| Vec::new(),
+        measured: None,
     },
     Row {
         adversary: "repeated roots",
@@ -241,9 +234,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing",
         loses: "nothing",
         found: "no round follows one that has shown a root",
-        verdict: Verdict::Nothing,
         test: "no_round_follows_one_that_has_shown_a_root",
-        trials: |_| Vec::new(),
+        measured: None,
     },
     Row {
         adversary: "guessing auditor",
@@ -251,9 +243,10 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "the cost of the work",
         loses: "half its stake",
         found: "whenever it is drawn",
-        verdict: Verdict::Loses,
         test: "an_auditor_that_guesses_loses_stake",
-        trials: |_| vec![audits_lazily("guessing auditor", Auditing::Guesses, 50e6)],
+        measured: Some((Verdict::Loses, |_| {
+            vec![audits_lazily("guessing auditor", Auditing::Guesses, 50e6)]
+        })),
     },
     Row {
         adversary: "lazy auditor",
@@ -261,9 +254,10 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "the cost of the work",
         loses: "the fee",
         found: "not",
-        verdict: Verdict::Nothing,
         test: "an_auditor_that_always_says_unavailable_gains_nothing",
-        trials: |_| vec![audits_lazily("lazy auditor", Auditing::Unavailable, 0.0)],
+        measured: Some((Verdict::Nothing, |_| {
+            vec![audits_lazily("lazy auditor", Auditing::Unavailable, 0.0)]
+        })),
     },
     Row {
         adversary: "absent auditor",
@@ -271,14 +265,13 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "the cost of the work",
         loses: "the fee, and its seats for an epoch",
         found: "at the end of the window",
-        verdict: Verdict::Nothing,
         test: "an_auditor_that_does_nothing_gains_nothing",
-        trials: |_| {
+        measured: Some((Verdict::Nothing, |_| {
             vec![
                 audits_lazily("absent auditor", Auditing::Absent, 0.0),
                 audits_lazily("absent auditor", Auditing::Silent, 0.0),
             ]
-        },
+        })),
     },
     Row {
         adversary: "lying auditors",
@@ -286,9 +279,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing",
         loses: "each that is drawn half its stake, of which the provider has half",
         found: "by the validators",
-        verdict: Verdict::Loses,
         test: "auditors_that_lie_together_lose_and_slash_nobody",
-        trials: |_| vec![frames(false), frames(true)],
+        measured: Some((Verdict::Loses, |_| vec![frames(false), frames(true)])),
     },
     Row {
         adversary: "false disputer",
@@ -296,9 +288,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing",
         loses: "its bond, half of it to the provider",
         found: "by the validators",
-        verdict: Verdict::Loses,
         test: "who_disputes_right_work_loses_the_bond",
-        trials: |parameters| vec![disputes_falsely(parameters)],
+        measured: Some((Verdict::Loses, |parameters| vec![disputes_falsely(parameters)])),
     },
     Row {
         adversary: "starving tenant",
@@ -306,9 +297,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing: they have the time that it takes them",
         loses: "nothing",
         found: "at the reveal, as ever",
-        verdict: Verdict::Nothing,
         test: "who_lets_a_lease_run_short_is_audited_all_the_same",
-        trials: |_| Vec::new(),
+        measured: None,
     },
     Row {
         adversary: "ring",
@@ -316,13 +306,12 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing of pool or treasury",
         loses: "the fee, and what honest auditors are paid",
         found: "need not be",
-        verdict: Verdict::Loses,
         test: "a_ring_that_deals_with_itself_drains_nothing",
-        trials: |parameters| {
+        measured: Some((Verdict::Loses, |parameters| {
             [audits(500, 1), audits(10_000, 7)]
                 .map(|audit| deals_with_itself(parameters, audit))
                 .into()
-        },
+        })),
     },
     Row {
         adversary: "votes of a cheat",
@@ -330,9 +319,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing",
         loses: "the weight with the stake",
         found: "at the slash",
-        verdict: Verdict::Nothing,
         test: "stake_that_is_lost_votes_no_more",
-        trials: |_| Vec::new(),
+        measured: None,
     },
     Row {
         adversary: "at the edge",
@@ -340,9 +328,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "what friends' audits would cost, and the fee on what it does not lose",
         loses: "more than it gains: the limit counts with them",
         found: "2.5 % of the time",
-        verdict: Verdict::Loses,
         test: "one_lease_at_the_limit_does_not_pay_with_half_the_auditors",
-        trials: at_the_edge,
+        measured: Some((Verdict::Loses, at_the_edge)),
     },
     Row {
         adversary: "turncoats",
@@ -350,9 +337,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "as colluding auditors, and a quarter of the stake that it loses",
         loses: "the rest",
         found: "as colluding auditors",
-        verdict: Verdict::Loses,
         test: "turncoats_do_not_save_a_cheat",
-        trials: turncoats,
+        measured: Some((Verdict::Loses, turncoats)),
     },
     Row {
         adversary: "withheld inputs",
@@ -360,9 +346,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "as wrong output",
         loses: "as wrong output",
         found: "p of the time, by the validators",
-        verdict: Verdict::Loses,
         test: "who_withholds_inputs_from_auditors_is_judged_by_validators",
-        trials: |parameters| vec![withholds(parameters, 8)],
+        measured: Some((Verdict::Loses, |parameters| vec![withholds(parameters, 8)])),
     },
     Row {
         adversary: "floods auditors",
@@ -370,9 +355,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing more: validators do the audit",
         loses: "what its own job and its audits cost, and as wrong output",
         found: "as wrong output, by the validators",
-        verdict: Verdict::Loses,
         test: "full_auditors_do_not_let_a_fake_pass",
-        trials: |parameters| vec![floods(parameters)],
+        measured: Some((Verdict::Loses, |parameters| vec![floods(parameters)])),
     },
     Row {
         adversary: "undercuts auditors",
@@ -380,9 +364,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing",
         loses: "nothing",
         found: "refused: offer/minimum; an audit pays the price, and auditors ask no other",
-        verdict: Verdict::Nothing,
         test: "who_offers_below_what_power_costs_is_refused",
-        trials: |_| Vec::new(),
+        measured: None,
     },
     Row {
         adversary: "hides behind limits",
@@ -390,9 +373,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "as wrong output",
         loses: "as wrong output",
         found: "as wrong output: auditors have the time that it takes them",
-        verdict: Verdict::Loses,
         test: "work_that_may_outlast_its_lease_is_checked",
-        trials: |parameters| vec![hides(parameters)],
+        measured: Some((Verdict::Loses, |parameters| vec![hides(parameters)])),
     },
     Row {
         adversary: "denies work",
@@ -400,9 +382,10 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing",
         loses: "their fees",
         found: "by the validators",
-        verdict: Verdict::Nothing,
         test: "a_tenant_whose_friends_deny_work_pays_all_the_same",
-        trials: |parameters| vec![denies(parameters, 2), denies(parameters, 4)],
+        measured: Some((Verdict::Nothing, |parameters| {
+            vec![denies(parameters, 2), denies(parameters, 4)]
+        })),
     },
     Row {
         adversary: "copied receipt",
@@ -410,9 +393,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "as wrong output",
         loses: "as wrong output",
         found: "as wrong output: a root is sealed to its lease",
-        verdict: Verdict::Loses,
         test: "a_receipt_of_the_same_job_cannot_be_copied",
-        trials: |parameters| vec![copies_a_receipt(parameters)],
+        measured: Some((Verdict::Loses, |parameters| vec![copies_a_receipt(parameters)])),
     },
     Row {
         adversary: "padded bill",
@@ -420,9 +402,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "half as much as wrong output",
         loses: "as wrong output",
         found: "as wrong output: the root covers the bill",
-        verdict: Verdict::Loses,
         test: "who_bills_more_than_it_did_is_found",
-        trials: |parameters| vec![pads(parameters)],
+        measured: Some((Verdict::Loses, |parameters| vec![pads(parameters)])),
     },
     Row {
         adversary: "ring that accuses itself",
@@ -430,9 +411,8 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing of pool or treasury",
         loses: "half of the stakes of provider and auditors, but what its tenant is given of that",
         found: "it says so itself",
-        verdict: Verdict::Loses,
         test: "a_ring_that_accuses_itself_loses_its_stake",
-        trials: |_| vec![disputes_itself()],
+        measured: Some((Verdict::Loses, |_| vec![disputes_itself()])),
     },
     Row {
         adversary: "grinds the draw",
@@ -440,8 +420,7 @@ pub(crate) const ROWS: &[Row] = &[
         gains: "nothing: the next block draws, and its beacon comes with the receipt's block",
         loses: "what the transactions cost",
         found: "as wrong output",
-        verdict: Verdict::Nothing,
         test: "no_block_comes_between_a_receipt_and_its_draw",
-        trials: |_| Vec::new(),
+        measured: None,
     },
 ];

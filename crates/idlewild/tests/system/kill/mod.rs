@@ -40,8 +40,9 @@ const RESTART_MAX: Duration = Duration::from_secs(2);
 const MOMENT_MAX_MS: u64 = 1_500;
 /// The longest that a start goes on before it is killed, where that is what is tried.
 const START_MOMENT_MAX_MS: u64 = 400;
-/// The longest until the last lease is settled and paid out.
-const SETTLED_MAX: Duration = Duration::from_secs(120);
+/// The longest until the last lease is settled and paid out: work that auditors had no time left
+/// for, since they were killed again and again, waits for the one judge and its interpreter.
+const SETTLED_MAX: Duration = Duration::from_secs(300);
 
 /// How often a process is looked at that may have to be started again.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -284,7 +285,7 @@ impl Storm {
         }
     }
 
-    /// Waits until all leases of a tenant are settled and paid out, and no order waits.
+    /// Waits until all leases of a tenant are checked, settled and paid out, and no order waits.
     async fn settled(&self, tenant: Address) -> Vec<LeaseView> {
         let began = Instant::now();
         until("every lease is settled", SETTLED_MAX * 2, || async {
@@ -294,7 +295,8 @@ impl Storm {
             let now = patiently(|| self.client.network()).await.unwrap().time;
             let is_over = |view: &&LeaseView| {
                 let is_closed = matches!(view.lease.state, LeaseState::Closed { .. });
-                is_closed && view.lease.release.is_none_or(|release| release <= now)
+                let is_checked = view.lease.check.awaited().is_none();
+                is_closed && is_checked && view.lease.release.is_none_or(|release| release <= now)
             };
             let stuck: Vec<_> = leases.iter().filter(|view| !is_over(view)).collect();
             let is_calm = open.is_empty() && stuck.is_empty();
