@@ -110,6 +110,13 @@ pub struct Usage {
 codec!(struct Usage { fuel, exit, output });
 
 impl Usage {
+    /// Returns what stands for the result root of work that uses more fuel than its receipt says:
+    /// that alone shows that the receipt is wrong, and nobody does the rest of it.
+    #[must_use]
+    pub fn over_bill_root() -> Hash {
+        Hash::of("idlewild job over its bill", &[])
+    }
+
     /// Returns the root over everything that the job results in.
     #[must_use]
     pub fn result_root(&self) -> Hash {

@@ -84,6 +84,9 @@ impl Outcome {
 /// Bounds the run from outside; reaching one gives no outcome.
 #[derive(Debug, Clone, Default)]
 pub struct Bounds {
+    /// The fuel beyond which nobody wants to know more: a run that has used more is aborted soon,
+    /// unless it ends first.
+    pub bill: Option<u64>,
     /// The wall-clock time after which the run is aborted.
     pub wall: Option<Duration>,
     /// Aborts the run soon after it becomes true.
@@ -138,7 +141,7 @@ pub fn run<E: Engine>(
         Err(outcome) => return Ok(outcome),
     };
     let wall = bounds.wall.map(|wall| wall.saturating_sub(began.elapsed()));
-    run_prepared(engine, stack, job, &module, &Bounds { wall, stop: bounds.stop.clone() })
+    run_prepared(engine, stack, job, &module, &Bounds { wall, ..bounds.clone() })
 }
 
 /// Makes the program of `job` ready, which cannot be interrupted; the outcome if it cannot begin.
@@ -190,7 +193,12 @@ pub fn run_prepared<E: Engine>(
         Ok(host) => host,
         Err(error) => return Ok(unrunnable(error)),
     };
-    let limits = RunLimits { fuel, wall: bounds.wall, stop: bounds.stop.clone() };
+    let Bounds { bill, wall, stop } = bounds.clone();
+    let bill = match bill {
+        Some(bill) => Some(bill.checked_sub(paid).ok_or(HostAbort::OverBill)?),
+        None => None,
+    };
+    let limits = RunLimits { fuel, bill, wall, stop };
     let run = engine.run(stack, module, host, &limits)?;
     let trace_root = Hash::from_bytes(run.trace_root);
     let used = paid.saturating_add(run.fuel_used);

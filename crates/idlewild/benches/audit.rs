@@ -84,6 +84,7 @@ async fn work(program: &Arc<[u8]>) -> Duration {
         created: Time::from_ms(0),
         wall: PATIENCE,
         engine: EngineKind::Compiler,
+        bill: None,
         contents: Arc::new(BTreeMap::from([(hash, Arc::clone(program))])),
     };
     let mut times = Vec::new();

@@ -34,7 +34,7 @@ fn request(program: &Arc<[u8]>) -> Request {
     };
     let contents = Arc::new(BTreeMap::from([(hash, Arc::clone(program))]));
     let (created, wall, engine) = (Time::from_ms(0), Duration::from_secs(10), EngineKind::Compiler);
-    Request { spec, created, wall, engine, contents }
+    Request { spec, created, wall, engine, bill: None, contents }
 }
 
 /// Runs `count` jobs, so many at a time, and returns how long that took.

@@ -20,7 +20,7 @@
 use std::collections::BTreeMap;
 
 use api::LeaseView;
-use classes::job::{self, Spec};
+use classes::job::{self, Spec, Usage};
 use executors::wasm::specification::METERING_VERSION;
 use thiserror::Error;
 use types::{Address, Decode, Duration, Lease, LeaseId, LeaseState, PublicKey, Time};
@@ -278,6 +278,12 @@ pub(crate) fn specification(view: &LeaseView) -> Option<Spec> {
     let spec = Spec::from_bytes(view.order.terms.spec.as_slice()).ok()?;
     spec.validate().ok()?;
     Some(spec)
+}
+
+/// Returns the fuel that a job used, as its last receipt says.
+pub(crate) fn billed(view: &LeaseView) -> Option<u64> {
+    let usage = &view.receipts.last()?.receipt.usage;
+    Some(Usage::from_bytes(usage.as_slice()).ok()?.fuel)
 }
 
 /// Returns when work for a lease must be handed in.

@@ -3,12 +3,14 @@
 //! A worker of its own runs it, which never served a lease, so that nothing that a job left in the
 //! memory of another can be in the way. All of it, from the first input to the last instruction,
 //! has until a little before the check's window ends: what cannot be done by then, or is withheld,
-//! keeps nobody from saying so, nor from the next check.
+//! keeps nobody from saying so, nor from the next check. Work is left as soon as it has used more
+//! fuel than its receipt says, which shows that the receipt is wrong: no check takes longer than
+//! what was billed.
 
 use std::{sync::Arc, time::Duration};
 
 use api::LeaseView;
-use classes::job::{self, Spec};
+use classes::job::{self, Spec, Usage};
 use executors::{
     wasm::{EngineKind, specification::METERING_VERSION},
     worker::{JobError, Request},
@@ -72,6 +74,12 @@ pub(crate) struct Roots {
 }
 
 impl Roots {
+    /// Returns what stands for the roots of work that uses more fuel than its receipt says.
+    fn over_bill(lease: &LeaseId) -> Self {
+        let root = Usage::over_bill_root();
+        Self { result_root: root, trace_root: Receipt::seal(lease, &root) }
+    }
+
     /// Returns the work root of a right receipt.
     pub(crate) fn work_root(&self) -> Hash {
         Receipt::work_root(&self.result_root, &Receipt::commit(&self.trace_root))
@@ -99,6 +107,8 @@ pub(crate) struct Work {
     spec: Spec,
     contents: Arc<Contents>,
     created: types::Time,
+    /// The fuel that it used, as its receipt says.
+    bill: u64,
 }
 
 impl<M: Market, R: Runner> Recheck<M, R> {
@@ -113,6 +123,7 @@ impl<M: Market, R: Runner> Recheck<M, R> {
     /// Brings here what the work of a lease reads.
     pub(crate) async fn gather(&self, view: &LeaseView, until: Instant) -> Result<Work, Lack> {
         let spec = plan::specification(view).ok_or(Lack::Specification)?;
+        let bill = plan::billed(view).ok_or(Lack::Specification)?;
         // By another version's count an honest receipt would be wrong.
         if view.lease.class != job::ID || spec.metering != METERING_VERSION {
             return Err(Lack::Specification);
@@ -128,7 +139,7 @@ impl<M: Market, R: Runner> Recheck<M, R> {
         });
         let contents = Arc::new(gathered.await.map_err(|_| Lack::Late)??);
         let Lease { id, created, .. } = view.lease;
-        Ok(Work { lease: id, spec, contents, created })
+        Ok(Work { lease: id, spec, contents, created, bill })
     }
 
     /// Does the work on an engine.
@@ -140,11 +151,17 @@ impl<M: Market, R: Runner> Recheck<M, R> {
     ) -> Result<Roots, Lack> {
         let began = Instant::now();
         let wall = until.saturating_duration_since(began);
-        let Work { lease, spec, contents, created } = work;
+        let Work { lease, spec, contents, created, bill } = work;
         let (spec, contents) = (spec.clone(), Arc::clone(contents));
-        let request = Request { spec, created: *created, wall, engine, contents };
+        let (created, bill) = (*created, *bill);
+        let request = Request { spec, created, wall, engine, bill: Some(bill), contents };
         let finished = timeout_at(until, self.runner.run(request)).await;
-        let finished = finished.map_err(|_| Lack::Late)??;
+        let finished = match finished.map_err(|_| Lack::Late)? {
+            // The last of the work may go over it unnoticed.
+            Ok(finished) if finished.usage.fuel <= bill => finished,
+            Ok(_) | Err(JobError::OverBill) => return Ok(Roots::over_bill(lease)),
+            Err(error) => return Err(error.into()),
+        };
         tracing::debug!(?engine, took = ?began.elapsed(), "did work once more");
         let result_root = finished.usage.result_root();
         let trace_root = Receipt::seal(lease, &finished.trace_root);

@@ -52,7 +52,8 @@ fn request(fuel: u64) -> Request {
         limits: Limits { fuel, memory_pages: 16, output_bytes: 0 },
     };
     let contents = Arc::new(BTreeMap::from([(hash, program)]));
-    Request { spec, created: Time::from_ms(0), wall: WALL, engine: EngineKind::Compiler, contents }
+    let (created, engine) = (Time::from_ms(0), EngineKind::Compiler);
+    Request { spec, created, wall: WALL, engine, bill: None, contents }
 }
 
 /// Returns the fuel that takes about [`TARGET`] at the speed of a run.

@@ -397,7 +397,7 @@ impl<M: Market, R: Runner> Seller<M, R> {
             }
             let (spec, contents) = (spec.clone(), Arc::clone(&contents));
             let (created, engine) = (view.lease.created, EngineKind::Compiler);
-            let request = Request { spec, created, wall, engine, contents };
+            let request = Request { spec, created, wall, engine, bill: None, contents };
             match self.runner.run(request).await {
                 Ok(finished) => {
                     if let Some(why) = &finished.unrunnable {
@@ -405,7 +405,7 @@ impl<M: Market, R: Runner> Seller<M, R> {
                     }
                     return Ok(finished);
                 }
-                Err(error @ (JobError::WorkerLost | JobError::TimedOut)) => {
+                Err(error @ (JobError::WorkerLost | JobError::TimedOut | JobError::OverBill)) => {
                     return Err(Failure::GiveUp(error.to_string()));
                 }
                 Err(error @ JobError::Aborted(_)) => why = error.to_string(),

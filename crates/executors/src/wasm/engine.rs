@@ -68,12 +68,16 @@ impl From<HostAbort> for HostTrap {
     }
 }
 
-/// Why this machine could not finish a run; says nothing about the guest.
+/// Why a run was not finished: a fault of this machine, which says nothing about the guest, unless
+/// it says so.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum HostAbort {
     /// The wall-clock limit of the run passed.
     #[error("the wall-clock limit passed")]
     WallClock,
+    /// The guest used more fuel than [`RunLimits::bill`]: a fact about it, the same everywhere.
+    #[error("it used more fuel than was billed")]
+    OverBill,
     /// The run was stopped from outside.
     #[error("the run was stopped")]
     Stopped,
@@ -219,6 +223,9 @@ pub enum Exit {
 pub struct RunLimits {
     /// The fuel, at most [`RunLimits::FUEL_MAX`]; more is cut to that.
     pub fuel: u64,
+    /// The fuel beyond which nobody wants to know more: the run is aborted soon after it has used
+    /// more, unless it ends first.
+    pub bill: Option<u64>,
     /// The wall-clock time after which the run is aborted, checked every few milliseconds.
     pub wall: Option<Duration>,
     /// Aborts the run soon after it becomes true.
@@ -232,7 +239,7 @@ impl RunLimits {
     /// Returns limits with `fuel` and nothing else.
     #[must_use]
     pub const fn with_fuel(fuel: u64) -> Self {
-        Self { fuel, wall: None, stop: None }
+        Self { fuel, bill: None, wall: None, stop: None }
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Session {
     /// The fuel that the guest does not hold.
     reserve: i64,
     limit: i64,
+    /// The fuel left below which the run is over its bill.
+    least: i64,
     deadline: Option<Instant>,
     stop: Option<Arc<AtomicBool>>,
 }
@@ -52,7 +54,9 @@ impl Session {
         let meter = Meter::new(limits.fuel);
         let limit = meter.fuel_left();
         let deadline = limits.wall.and_then(|wall| Instant::now().checked_add(wall));
-        Self { host, meter, reserve: limit, limit, deadline, stop: limits.stop.clone() }
+        let bill = limits.bill.and_then(|bill| i64::try_from(bill).ok());
+        let least = bill.map_or(i64::MIN, |bill| limit.saturating_sub(bill));
+        Self { host, meter, reserve: limit, limit, least, deadline, stop: limits.stop.clone() }
     }
 
     /// Hands out the next part of the fuel, if `held` is below zero or the clock must be read.
@@ -62,11 +66,11 @@ impl Session {
         if depth < 0 {
             return Err(Stop::Trap(TrapKind::StackExhausted));
         }
-        if self.reserve.saturating_add(held) < 0 {
+        let total = self.reserve.saturating_add(held);
+        if total < 0 {
             return Err(Stop::Trap(TrapKind::OutOfFuel));
         }
-        self.check_clock()?;
-        let total = self.reserve.saturating_add(held);
+        self.check_bounds(total)?;
         Ok(self.split(total))
     }
 
@@ -78,10 +82,11 @@ impl Session {
         memory: &mut [u8],
         held: i64,
     ) -> (Result<u32, Stop>, i64) {
-        if let Err(stop) = self.check_clock() {
+        let total = self.reserve.saturating_add(held);
+        if let Err(stop) = self.check_bounds(total) {
             return (Err(stop), held);
         }
-        self.meter.set_fuel_left(self.reserve.saturating_add(held));
+        self.meter.set_fuel_left(total);
         let result = self.meter.charge(HOST_CALL_FUEL).and_then(|()| {
             (HOST_FUNCTIONS[index].call)(&mut self.host, memory, args, &mut self.meter)
         });
@@ -117,14 +122,18 @@ impl Session {
         Run { exit, fuel_used, trace_root, host: self.host }
     }
 
-    /// Gives the guest a part of `total` and keeps the rest.
+    /// Gives the guest a part of `total`, at most up to the end of the bill, and keeps the rest.
     fn split(&mut self, total: i64) -> i64 {
-        let held = total.min(REFILL_FUEL);
+        let held = total.min(REFILL_FUEL).min(total.saturating_sub(self.least).max(0));
         self.reserve = total - held;
         held
     }
 
-    fn check_clock(&self) -> Result<(), Stop> {
+    /// Checks what bounds the run from outside, where `left` is the fuel left.
+    fn check_bounds(&self, left: i64) -> Result<(), Stop> {
+        if left < self.least {
+            return Err(Stop::Abort(HostAbort::OverBill));
+        }
         if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
             return Err(Stop::Abort(HostAbort::Stopped));
         }

@@ -317,6 +317,19 @@ fn a_run_that_takes_too_long_is_stopped_and_harms_no_other() {
 }
 
 #[test]
+fn a_run_that_uses_more_than_its_bill_is_left() {
+    let module = module("", "(loop $l (br $l))");
+    let limits = RunLimits { bill: Some(PAGES_PAID + 1_000), ..RunLimits::with_fuel(u64::MAX) };
+    fn left<E: Engine>(engine: &E, module: &[u8], limits: &RunLimits) -> HostAbort {
+        let module = engine.prepare(module, &LIMITS).unwrap();
+        let work = |stack: &GuestStack| engine.run(stack, &module, host(FUEL), limits);
+        GuestStack::scope(work).unwrap().unwrap_err()
+    }
+    assert_eq!(left(&*COMPILER, &module, &limits), HostAbort::OverBill);
+    assert_eq!(left(&*INTERPRETER, &module, &limits), HostAbort::OverBill);
+}
+
+#[test]
 fn a_run_can_be_stopped_from_outside() {
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let limits = RunLimits { stop: Some(stop), ..RunLimits::with_fuel(FUEL) };

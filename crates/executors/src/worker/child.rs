@@ -38,6 +38,7 @@ struct Queued {
     created: Time,
     wall: Duration,
     engine: EngineKind,
+    bill: Option<u64>,
     stop: Arc<AtomicBool>,
 }
 
@@ -130,11 +131,11 @@ fn obey(shared: &Shared, command: Command) -> io::Result<()> {
         Command::Setup { .. } => {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "setup comes once"));
         }
-        Command::Run { job, spec, created, wall_ms, engine } => {
+        Command::Run { job, spec, created, wall_ms, engine, bill } => {
             let stop = Arc::new(AtomicBool::new(false));
             state.stops.insert(job, Arc::clone(&stop));
             let wall = Duration::from_millis(wall_ms);
-            state.queue.push_back(Queued { job, spec, created, wall, engine, stop });
+            state.queue.push_back(Queued { job, spec, created, wall, engine, bill, stop });
         }
         Command::Content { hash, chunk, last } => {
             state.store.append(hash, chunk.as_slice(), last);
@@ -173,6 +174,7 @@ fn run_jobs(shared: &Shared, engines: &Engines, stack: &GuestStack) {
         match ended {
             Ok((outcome, guest)) => send(shared, number, &outcome, guest),
             Err(Failure::TimedOut) => shared.reply(&Reply::TimedOut { job: number }),
+            Err(Failure::OverBill) => shared.reply(&Reply::OverBill { job: number }),
             Err(Failure::Abort(why)) => {
                 shared.reply(&Reply::Abort { job: number, why: excerpt(&why) });
             }
@@ -183,6 +185,7 @@ fn run_jobs(shared: &Shared, engines: &Engines, stack: &GuestStack) {
 /// Why a job has no result.
 enum Failure {
     TimedOut,
+    OverBill,
     Abort(String),
 }
 
@@ -190,6 +193,7 @@ impl From<HostAbort> for Failure {
     fn from(abort: HostAbort) -> Self {
         match abort {
             HostAbort::WallClock => Self::TimedOut,
+            HostAbort::OverBill => Self::OverBill,
             abort => Self::Abort(abort.to_string()),
         }
     }
@@ -201,7 +205,7 @@ fn run_job(
     stack: &GuestStack,
     queued: Queued,
 ) -> Result<(Outcome, Duration), Failure> {
-    let Queued { job: number, spec, created, wall, engine, stop } = queued;
+    let Queued { job: number, spec, created, wall, engine, bill, stop } = queued;
     let deadline = Instant::now().checked_add(wall);
     let get = |hash| get_content(shared, number, hash, &stop);
     let job = match job::gather(*spec, created, get).map_err(Failure::Abort)? {
@@ -211,7 +215,7 @@ fn run_job(
     let began = Instant::now();
     let bounds = || {
         let wall = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        Bounds { wall, stop: Some(Arc::clone(&stop)) }
+        Bounds { bill, wall, stop: Some(Arc::clone(&stop)) }
     };
     let outcome = match engine {
         EngineKind::Compiler => execute(shared, number, &engines.compiler, stack, job, bounds),

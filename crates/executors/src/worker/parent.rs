@@ -64,6 +64,8 @@ pub struct Request {
     pub wall: Duration,
     /// What runs its program: the compiler, but for those who judge.
     pub engine: EngineKind,
+    /// The fuel beyond which nobody wants to know more.
+    pub bill: Option<u64>,
     /// The content that the job may read; the worker is given nothing else.
     pub contents: Arc<BTreeMap<ContentHash, Arc<[u8]>>>,
 }
@@ -95,6 +97,9 @@ pub enum JobError {
     /// with this job in time. It would be no other the next time.
     #[error("the job did not end in time")]
     TimedOut,
+    /// The job used more fuel than [`Request::bill`], on any machine.
+    #[error("the job uses more fuel than was billed")]
+    OverBill,
 }
 
 /// A worker process. Clones speak to the same one; it ends with the last of them.
@@ -238,6 +243,7 @@ impl Worker {
             created: request.created,
             wall_ms: u64::try_from(request.wall.min(WALL_MAX).as_millis()).unwrap_or(u64::MAX),
             engine: request.engine,
+            bill: request.bill,
         }));
         if self.is_lost() {
             self.shared.lose();
@@ -463,6 +469,11 @@ fn take_reply(shared: &Arc<Shared>, reply: Reply) -> Result<(), &'static str> {
         Reply::TimedOut { job } => {
             let running = jobs.remove(&job).ok_or(unknown)?;
             let _ = running.done.send(Err(JobError::TimedOut));
+            Ok(())
+        }
+        Reply::OverBill { job } => {
+            let running = jobs.remove(&job).ok_or(unknown)?;
+            let _ = running.done.send(Err(JobError::OverBill));
             Ok(())
         }
         Reply::Preparing { job } => {

@@ -38,6 +38,8 @@ pub enum Command {
         wall_ms: u64,
         /// What runs its program.
         engine: EngineKind,
+        /// The fuel beyond which nobody wants to know more.
+        bill: Option<u64>,
     },
     /// Part of a content that was asked for.
     Content {
@@ -56,7 +58,7 @@ pub enum Command {
 }
 codec!(enum Command {
     0 = Setup { slots, content_bytes_max },
-    1 = Run { job, spec, created, wall_ms, engine },
+    1 = Run { job, spec, created, wall_ms, engine, bill },
     2 = Content { hash, chunk, last },
     3 = Cancel { job },
 });
@@ -123,6 +125,11 @@ pub enum Reply {
         /// The parent's number for it.
         job: u64,
     },
+    /// A job was left since it used more fuel than its bill.
+    OverBill {
+        /// The parent's number for it.
+        job: u64,
+    },
 }
 codec!(enum Reply {
     0 = Ready,
@@ -133,6 +140,7 @@ codec!(enum Reply {
     5 = Preparing { job },
     6 = Running { job },
     7 = TimedOut { job },
+    8 = OverBill { job },
 });
 
 /// Encodes a message with its length in front.

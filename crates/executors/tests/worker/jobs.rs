@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_job_gives_what_it_gives_in_this_process", equal_outcome),
     ("both_engines_of_a_worker_give_one_outcome", both_engines),
     ("the_interpreter_of_a_worker_can_be_stopped", interpreter_stops),
+    ("work_over_its_bill_is_left", bills_end_work),
     ("content_is_asked_for_once", asked_once),
     ("a_worker_without_room_asks_again", no_room),
     ("missing_content_aborts_one_job", missing_content),
@@ -114,6 +115,25 @@ fn interpreter_stops() {
         drop(long);
         assert_eq!(next.await.unwrap().usage.exit, Exit::Code(4));
         assert!(!worker.is_lost());
+    });
+}
+
+/// Work is left as soon as it is over its bill, and done to the end within it, on both engines.
+fn bills_end_work() {
+    let settings = Settings { slots: 1, ..settings(&own_path()) };
+    on_runtime(async {
+        let worker = Worker::spawn(&settings).await.unwrap();
+        for engine in [EngineKind::Compiler, EngineKind::Interpreter] {
+            let long = Duration::from_secs(3600);
+            let over = Request { engine, bill: Some(1 << 30), ..request(&endless(), long) };
+            assert_eq!(worker.run(over).await.unwrap_err(), JobError::OverBill);
+            let free = Request { engine, ..request(&trivial(4), MINUTE) };
+            let usage = worker.run(free.clone()).await.unwrap().usage;
+            let within = Request { bill: Some(usage.fuel), ..free.clone() };
+            assert_eq!(worker.run(within).await.unwrap().usage, usage);
+            let unready = Request { bill: Some(1), ..free };
+            assert_eq!(worker.run(unready).await.unwrap_err(), JobError::OverBill);
+        }
     });
 }
 

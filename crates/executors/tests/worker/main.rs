@@ -101,6 +101,7 @@ fn request(work: &Work, wall: Duration) -> Request {
         created: work::CREATED,
         wall,
         engine: EngineKind::Compiler,
+        bill: None,
         contents: Arc::new(work.contents.clone()),
     }
 }

@@ -5,7 +5,7 @@ use arbitrary::Unstructured;
 use wasm_smith::{Config, Module};
 
 use super::{COMPILER, INTERPRETER, LIMITS, host};
-use crate::wasm::engine::{Engine, Exit, Run, RunLimits, TrapKind};
+use crate::wasm::engine::{Engine, Exit, HostAbort, Run, RunLimits, TrapKind};
 use crate::wasm::instrument::{FEATURES, instrument};
 use crate::wasm::stack::GuestStack;
 
@@ -63,10 +63,35 @@ fn program(seed: u64) -> Option<Vec<u8>> {
     Some(module.to_bytes())
 }
 
-fn run<E: Engine>(engine: &E, stack: &GuestStack, module: &[u8]) -> Run {
-    let limits = RunLimits::with_fuel(FUEL);
+fn try_run<E: Engine>(
+    engine: &E,
+    stack: &GuestStack,
+    module: &[u8],
+    bill: Option<u64>,
+) -> Result<Run, HostAbort> {
+    let limits = RunLimits { bill, ..RunLimits::with_fuel(FUEL) };
     let module = engine.prepare(module, &LIMITS).unwrap();
-    engine.run(stack, &module, host(FUEL), &limits).unwrap()
+    engine.run(stack, &module, host(FUEL), &limits)
+}
+
+/// Runs a module, and again with what it used as its bill, and with less.
+fn run<E: Engine>(engine: &E, stack: &GuestStack, module: &[u8]) -> Run {
+    let free = try_run(engine, stack, module, None).unwrap();
+    let billed = try_run(engine, stack, module, Some(free.fuel_used)).unwrap();
+    assert_eq!(
+        (free.exit, free.fuel_used, free.trace_root),
+        (billed.exit, billed.fuel_used, billed.trace_root)
+    );
+    for bill in [0, free.fuel_used / 2, free.fuel_used.saturating_sub(1)] {
+        match try_run(engine, stack, module, Some(bill)) {
+            Ok(run) => assert_eq!(run.trace_root, free.trace_root),
+            Err(abort) => {
+                assert_eq!(abort, HostAbort::OverBill);
+                assert!(free.fuel_used > bill, "{} were used", free.fuel_used);
+            }
+        }
+    }
+    free
 }
 
 #[test]
