@@ -20,7 +20,7 @@
 
 use types::{
     Accuser, Address, Amount, Asset, Assignment, Audit, Auditor, AuditorTerms, CheckState, Claims,
-    Duration, Event, Hash, Lease, List, Reputation, SignedReceipt, Verdict,
+    Duration, Event, Hash, Lease, LeaseState, List, Reputation, SignedReceipt, Verdict,
     limits::{AUDIT_ROUNDS_MAX, AUDITOR_QUEUE_MAX, AUDITS_OPEN_MAX, DRAWS_OF_AUDITOR_MAX},
 };
 
@@ -31,6 +31,9 @@ use crate::{
     state::{Broken, State},
     tx::submit_receipt::spec_of,
 };
+
+/// Times that work may stall an auditor's machine for as long as the receipt says that it takes it.
+const STALL_MAX: u64 = 64;
 
 /// Pays from the pool for audits, and where that has too little from the treasury; returns how
 /// much that was.
@@ -135,19 +138,21 @@ fn pick(
 }
 
 /// Returns how long an auditor of these terms has for the work, if its machine can do it: twice
-/// what that takes at most.
+/// what the receipt says takes it, or as long as its provider took, if that was longer.
 ///
-/// What the order allows to be used may be far more than a machine does in the lease's time, in
-/// which it was done if the receipt is right. An auditor may be slower than who did it, so that
-/// it has as long as what the receipt says takes it.
+/// Nobody does more than what was billed, but what a unit takes differs with the work. How long
+/// its provider took counts only so many times over: who waits before it hands in what was quick
+/// does not keep auditors busy.
 fn time_of(lease: &Lease, spec: &[u8], terms: &AuditorTerms) -> Option<Duration> {
     let class = classes::find(lease.class)?;
     let terms = terms.terms.as_slice();
     class.matches(spec, terms, &Claims::default()).ok()?;
     let said = class.time(terms, lease.settlement.units).ok()?;
-    let most = class.time(terms, lease.units_max).ok()?;
-    let time = most.min(said.max(lease.ends.since(lease.created)));
-    Some(Duration::from_ms(time.as_ms().saturating_mul(2)))
+    // Only what is closed is audited.
+    let LeaseState::Closed { at, .. } = lease.state else { return None };
+    let most = said.as_ms().saturating_mul(STALL_MAX);
+    let time = said.as_ms().max(at.since(lease.created).as_ms().min(most));
+    Some(Duration::from_ms(time.saturating_mul(2)))
 }
 
 /// Gives auditors the audit to do.

@@ -91,6 +91,17 @@ pub(crate) fn bar_cheat(state: &mut State, address: Address) -> Result<(), Broke
     Ok(())
 }
 
+/// Returns whether a provider has audits to do.
+pub(crate) fn has_open(state: &State, address: Address) -> Result<bool, Broken> {
+    for class in classes::CLASSES {
+        let auditor: Option<Auditor> = state.get(Key::Auditor(class.id(), address))?;
+        if auditor.is_some_and(|auditor| auditor.open > 0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Notes that an auditor has an audit to do, which takes it so long; returns when it has done it,
 /// after those that it was drawn for before.
 pub(crate) fn begin_audit(

@@ -47,6 +47,20 @@ impl Dispute {
         })
     }
 
+    /// Returns whether the tenant disputed what auditors had passed and were paid for.
+    #[must_use]
+    pub fn is_after_audit(&self, audit: Option<&Audit>) -> bool {
+        matches!(self.accuser, Accuser::Tenant { .. })
+            && self.check_before(audit) == CheckState::Passed
+    }
+
+    /// Returns whether the tenant may still dispute the receipt: nobody has accused, and nothing
+    /// was decided.
+    #[must_use]
+    pub fn leaves_open(&self) -> bool {
+        self.accuser == Accuser::Nobody && self.outcome == Some(Outcome::Undecided)
+    }
+
     /// Returns what the check had come to when the tenant disputed the receipt, or when auditors
     /// could not decide it.
     fn check_before(&self, audit: Option<&Audit>) -> CheckState {

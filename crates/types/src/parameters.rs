@@ -88,7 +88,9 @@ pub enum ParametersError {
     #[error("burn_share and treasury_share together exceed the whole payment")]
     Shares,
     /// Unbonding does not outlast the windows in which stake can still be lost.
-    #[error("unbonding_ms must exceed all windows of a lease, its audits and a dispute together")]
+    #[error(
+        "unbonding_ms must exceed all windows of a lease, its audits and its disputes together"
+    )]
     Unbonding,
     /// Who accuses itself would have its stake back at once.
     #[error("slash_burn_share must be at least 2,500")]
@@ -212,8 +214,16 @@ impl Parameters {
         Ok(())
     }
 
+    /// Returns how much longer unbonding takes than all windows of a lease together: what there is
+    /// for the work of disputes.
+    #[must_use]
+    pub fn spare(&self) -> Duration {
+        Duration::from_ms(self.unbonding_ms.as_ms().saturating_sub(self.exposed_ms().as_ms()))
+    }
+
     /// Returns how long stake can still be lost after a lease was matched, but for the time that
-    /// its work takes: all its windows, with every round of audits and a dispute.
+    /// its work takes: all its windows, with every round of audits, a dispute that nobody accuses
+    /// in and one of the tenant.
     fn exposed_ms(&self) -> Duration {
         let round = [self.commit_window_ms, self.reveal_window_ms];
         let rounds = (0..crate::limits::AUDIT_ROUNDS_MAX).flat_map(|_| round);
@@ -221,6 +231,7 @@ impl Parameters {
             self.start_window_ms,
             self.grace_window_ms,
             self.release_window_ms,
+            self.dispute_window_ms,
             self.dispute_window_ms,
         ];
         let sum = |sum: u64, window: Duration| sum.saturating_add(window.as_ms());

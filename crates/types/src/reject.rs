@@ -54,7 +54,7 @@ rejections! {
     11 ProviderExists "provider/exists" "the signer is a provider already";
     12 NodeKeyTaken "provider/node-key-taken" "the node key belongs to a provider already";
     13 StakeShort "provider/stake-short" "the provider's stake is below the network's minimum";
-    14 StakeInUse "provider/stake-in-use" "the stake is needed while the provider has offers, leases or open votes";
+    14 StakeInUse "provider/stake-in-use" "the stake is needed while the provider has offers, leases, audits to do or open votes";
     15 UnbondingsFull "provider/unbondings-full" "too many unbondings wait already";
     16 ClassUnknown "class/unknown" "no such class of service";
     17 OfferMalformed "offer/malformed" "the class does not understand the offer's terms, a claim is not declared, or the capacity is beyond counting";

@@ -14,7 +14,7 @@ mod rerun;
 use classes::{Class, Steps};
 use types::{
     Accuser, Address, Amount, Argument, Asset, Audit, Bisection, CheckState, Dispute, Duration,
-    Event, Game, Hash, Lease, Outcome, PublicKey, Reject, Rerun, SignedReceipt, Time, Verdict,
+    Event, Game, Hash, Lease, Outcome, PublicKey, Reject, Rerun, SignedReceipt, Time,
 };
 
 use crate::{
@@ -74,13 +74,21 @@ fn play(game: &mut Game) -> &mut dyn Play {
     }
 }
 
-/// Returns when a dispute over a lease, or a move in it, is over that begins now. However long a
-/// tenant lets its lease run, this ends before stake is back that is on its way now.
-fn window(state: &State, lease: &Lease) -> Time {
+/// Returns when a dispute over a lease, or a move in it, is over that begins now.
+///
+/// Where somebody accuses there is as much time as there can be, since a cheat loses stake only
+/// if it is decided. Where nobody does, an honest provider waits for its money. One after the
+/// other they are over before stake is back that is on its way now, however long a tenant lets
+/// its lease run.
+fn window(state: &State, lease: &Lease, accuser: Accuser) -> Time {
     let parameters = state.parameters();
-    let ran = lease.ends.since(lease.created).as_ms().saturating_mul(SLOWDOWN);
-    let longer = Duration::from_ms(ran.min(parameters.unbonding_ms.as_ms() / 2));
-    state.now().after(parameters.dispute_window_ms).after(longer)
+    let spare = parameters.spare().as_ms();
+    let could_run = lease.ends.since(lease.created).as_ms();
+    let longer = match accuser {
+        Accuser::Nobody => could_run.saturating_mul(SLOWDOWN).min(spare / 4),
+        Accuser::Auditor { .. } | Accuser::Tenant { .. } => spare / 2,
+    };
+    state.now().after(parameters.dispute_window_ms).after(Duration::from_ms(longer))
 }
 
 /// Opens a dispute.
@@ -98,11 +106,12 @@ pub(crate) fn open(
     };
     let (id, opened) = (lease.id, state.now());
     let dispute = Dispute { lease: id, opened, accuser, work_root, game, outcome: None };
-    state.add(Key::Dispute(id), &dispute)?;
+    // A tenant's comes in the place of one that nobody accused in.
+    state.put(Key::Dispute(id), &dispute)?;
     state.mark(Key::OpenDispute(id));
     let Lease { tenant, provider, .. } = lease;
     state.emit(Event::DisputeOpened { lease: id, tenant, provider, accuser });
-    let until = window(state, &lease);
+    let until = window(state, &lease, accuser);
     lease::check(state, &mut lease, CheckState::Disputed { until })
 }
 
@@ -153,7 +162,7 @@ pub(crate) fn advance(
     }
     state.put(Key::Dispute(lease.id), dispute)?;
     if let Game::Bisection(_) = dispute.game {
-        let until = window(state, &lease);
+        let until = window(state, &lease, dispute.accuser);
         lease::check(state, &mut lease, CheckState::Disputed { until })?;
     }
     Ok(())
@@ -207,18 +216,12 @@ fn end(state: &mut State, lease: Lease, dispute: &Dispute) -> Result<(), Broken>
         Accuser::Tenant { .. } => vec![],
     };
     let fee = audit.as_ref().map_or(Amount::ZERO, |audit| audit.fee);
-    let premium = match dispute.accuser {
-        // Auditors were paid out of it, whether they were right or not.
-        Accuser::Tenant { .. } if agreed(audit.as_ref()) => Amount::ZERO,
-        _ => lease.settlement.premium,
+    // Auditors were paid out of it, whether they were right or not.
+    let premium = match dispute.is_after_audit(audit.as_ref()) {
+        true => Amount::ZERO,
+        false => lease.settlement.premium,
     };
     audit::conclude(state, lease, check, &payees, fee, premium)
-}
-
-/// Returns whether any auditor agreed.
-fn agreed(audit: Option<&Audit>) -> bool {
-    let verdicts = audit.into_iter().flat_map(|audit| audit.verdicts());
-    verdicts.into_iter().any(|(_, said)| said == Verdict::Agree)
 }
 
 /// Returns the auditors of all rounds that did the work, with the roots that they found.

@@ -132,11 +132,37 @@ fn who_cannot_do_it_is_not_drawn_and_who_is_slow_has_longer() {
         memory_pages: u32::MAX,
         output_bytes: u64::MAX,
     };
-    // Besides the window, twice as long as the 10,000 units take that the order allows.
-    assert_eq!(drawn_with(fast), Some(20_000 + 20_000));
+    // Besides the window, twice as long as the 5,000 units take that were billed.
+    assert_eq!(drawn_with(fast), Some(20_000 + 10_000));
     let slow = classes::job::Terms { mfuel_per_second: 50, ..fast };
-    assert_eq!(drawn_with(slow), Some(20_000 + 400_000));
+    assert_eq!(drawn_with(slow), Some(20_000 + 200_000));
     assert_eq!(drawn_with(classes::job::Terms { memory_pages: 0, ..fast }), None);
+}
+
+#[test]
+fn auditors_have_as_long_as_the_provider_took_but_not_for_what_it_only_waited() {
+    let mut fixture = Fixture::new();
+    fixture.enlist("ann");
+    let probability = BasisPoints::new(10_000).unwrap();
+    let audit = AuditTerms { probability, auditors: 1, readers: Readers::Auditors };
+    // What was billed takes 5 seconds; 64 times as long is 320.
+    for (took, has) in [(4_000, 5_000), (100_000, 100_000), (400_000, 320_000)] {
+        let offer = fixture.post(fixture.offer());
+        let offers = types::List::new(vec![offer]).unwrap();
+        let order = types::OrderTerms { offers, audit, budget: usd(100_000), ..fixture.order() };
+        let lease = LeaseId::from(fixture.place(order));
+        fixture.ok("node", Action::Start { lease });
+        let began = fixture.now();
+        fixture.advance(took);
+        let mut signed = fixture.receipt(lease);
+        signed.receipt.from = began;
+        fixture.ok("node", Action::SubmitReceipt(Box::new(signed)));
+        fixture.advance(1);
+        let until = fixture.in_ms(2 * has + 20_000);
+        assert_eq!(fixture.lease(lease).check, CheckState::Committing { until });
+        fixture.commit(lease, "ann", found("work"));
+        fixture.reveal(lease, "ann", found("work"));
+    }
 }
 
 #[test]
@@ -324,7 +350,7 @@ fn auditors_do_one_after_the_other_and_have_time_for_each() {
     fixture.advance(1);
     let checks = leases.map(|lease| fixture.lease(lease).check);
     let until = |ms| CheckState::Committing { until: fixture.in_ms(ms) };
-    for expected in [until(40_000), until(60_000), until(80_000)] {
+    for expected in [until(30_000), until(40_000), until(50_000)] {
         assert!(checks.contains(&expected), "{checks:?}");
     }
     for lease in leases {
@@ -338,6 +364,8 @@ fn auditors_do_one_after_the_other_and_have_time_for_each() {
 
 /// Hands in work whose audit takes longer than a day.
 fn handed_in_for_a_day(fixture: &mut Fixture) -> LeaseId {
+    use classes::job::Usage;
+    use types::{Decode, Encode};
     let rate = types::Rate::new(200).unwrap();
     let offer = fixture.post(types::OfferTerms { rate, ..fixture.offer() });
     let probability = BasisPoints::new(10_000).unwrap();
@@ -351,7 +379,10 @@ fn handed_in_for_a_day(fixture: &mut Fixture) -> LeaseId {
     };
     let lease = LeaseId::from(fixture.place(order));
     fixture.ok("node", Action::Start { lease });
-    let signed = fixture.receipt(lease);
+    let mut signed = fixture.receipt(lease);
+    let mut usage = Usage::from_bytes(signed.receipt.usage.as_slice()).unwrap();
+    usage.fuel = 1 << 46;
+    signed.receipt.usage = types::Blob::new(usage.to_bytes()).unwrap();
     fixture.ok("node", Action::SubmitReceipt(Box::new(signed)));
     lease
 }

@@ -162,11 +162,88 @@ fn a_dispute_that_nobody_judges_ends_undecided() {
     let (lease, _) = audited(&mut fixture, "work", &["other"]);
     let argument = Box::new(Argument::Rule { ruling: ruling("other") });
     fixture.ok("validator", Action::Argue { lease, argument });
-    // The window, and half of what unbonding takes, which is less than 64 times the lease.
-    fixture.advance(60_000 + 300_000 - 1);
+    // The window, and half of what unbonding takes longer than all windows.
+    let spare = 600_000 - (60_000 + 2_000 + 2_000 + 2 * 60_000 + 3 * 30_000);
+    assert_eq!(fixture.ledger.parameters().spare().as_ms(), spare);
+    fixture.advance(60_000 + spare / 2 - 1);
     assert_eq!(fixture.check(lease), "disputed");
     fixture.advance(1);
     assert_eq!((fixture.check(lease), fixture.staked("provider")), ("undecided", STAKE));
+}
+
+/// Lets an auditor agree with a receipt for `work`, while another one and validators cannot have
+/// it; returns the lease with the one that agreed.
+fn unattended(fixture: &mut Fixture, work: &str) -> (LeaseId, &'static str) {
+    let lease = fixture.handed_in(2, work);
+    fixture.advance(1);
+    let drawn = fixture.drawn(lease, &AUDITORS);
+    let findings = [found(work), types::Finding::Unavailable];
+    for (name, finding) in drawn.iter().zip(findings) {
+        fixture.commit(lease, name, finding);
+    }
+    for (name, finding) in drawn.iter().zip(findings) {
+        fixture.reveal(lease, name, finding);
+    }
+    assert_eq!(fixture.check(lease), "disputed");
+    let argument = Box::new(Argument::Rule { ruling: Ruling::Unavailable });
+    fixture.ok("validator", Action::Argue { lease, argument });
+    assert_eq!(fixture.check(lease), "unattended");
+    (lease, drawn[0])
+}
+
+#[test]
+fn what_nobody_decided_the_tenant_may_dispute() {
+    let mut fixture = Fixture::with_auditors();
+    let tenant = fixture.wallet("tenant");
+    let (lease, friend) = unattended(&mut fixture, "fake");
+    fixture.ok("tenant", Action::Dispute { lease });
+    fixture.rule(lease, ruling("work"));
+    // Nobody was paid of the premium, so that all of it is back.
+    assert_eq!((fixture.check(lease), fixture.wallet("tenant")), ("failed", tenant));
+    assert_eq!((fixture.staked("provider"), fixture.staked(friend)), (STAKE / 2, STAKE / 4));
+    fixture.refused("tenant", Action::Dispute { lease }, Reject::DisputeState);
+
+    // It has one try.
+    let mut fixture = Fixture::with_auditors();
+    let (lease, _) = unattended(&mut fixture, "work");
+    fixture.ok("tenant", Action::Dispute { lease });
+    let argument = Box::new(Argument::Rule { ruling: Ruling::Unavailable });
+    fixture.ok("validator", Action::Argue { lease, argument });
+    assert_eq!(fixture.check(lease), "unattended");
+    fixture.refused("tenant", Action::Dispute { lease }, Reject::DisputeState);
+}
+
+#[test]
+fn one_dispute_after_the_other_is_over_before_stake_is_back() {
+    let mut fixture = Fixture::with_auditors();
+    let lease = fixture.handed_in(2, "fake");
+    fixture.advance(1);
+    let drawn = fixture.drawn(lease, &AUDITORS);
+    let findings = [found("fake"), types::Finding::Unavailable];
+    for (name, finding) in drawn.iter().zip(findings) {
+        fixture.commit(lease, name, finding);
+    }
+    let all = Action::Unstake { amount: usd(STAKE / 2) };
+    fixture.refused(drawn[0], all.clone(), Reject::StakeInUse);
+    for (name, finding) in drawn.iter().zip(findings) {
+        fixture.reveal(lease, name, finding);
+    }
+    // Who has nothing to do any more takes its stake away at once.
+    fixture.ok(drawn[0], all);
+    let wait = |fixture: &mut Fixture| {
+        let until = fixture.lease(lease).check.awaited().unwrap();
+        fixture.advance(until.since(fixture.now()).as_ms() - 1);
+        assert_eq!(fixture.check(lease), "disputed");
+    };
+    wait(&mut fixture);
+    fixture.advance(1);
+    assert_eq!(fixture.check(lease), "unattended");
+    fixture.advance(1_999);
+    fixture.ok("tenant", Action::Dispute { lease });
+    wait(&mut fixture);
+    fixture.rule(lease, ruling("work"));
+    let unbonding = fixture.ended().unbondings(&address(drawn[0]));
+    assert_eq!(unbonding[0].amount, usd(STAKE / 4));
 }
 
 #[test]

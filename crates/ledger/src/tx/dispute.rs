@@ -38,7 +38,9 @@ impl Execute for Dispute {
             _ => false,
         };
         let is_paid = !state.has(Key::Book(Row::Pending(id), Asset::Usd));
-        if !is_between || is_paid || state.has(Key::Dispute(id)) {
+        let earlier: Option<types::Dispute> = state.get(Key::Dispute(id))?;
+        let is_over = earlier.is_some_and(|dispute| !dispute.leaves_open());
+        if !is_between || is_paid || is_over {
             return Err(Reject::DisputeState);
         }
         let bond = state.parameters().dispute_bond.max(lease.settlement.gross);

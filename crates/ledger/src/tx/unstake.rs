@@ -32,7 +32,8 @@ impl Execute for Unstake {
         let stake = Row::Stake(context.signer);
         covers(state, stake, Asset::Wild, amount)?;
         let stays = state.balance(stake, Asset::Wild)?.saturating_minus(amount);
-        let in_use = provider.offers > 0 || provider.leases > 0;
+        let has_audits = auditors::has_open(state, context.signer)?;
+        let in_use = provider.offers > 0 || provider.leases > 0 || has_audits;
         let parameters = state.parameters();
         let is_short = in_use && stays < parameters.stake_minimum;
         if provider.votes > 0 || is_short || parameters.cover(stays) < provider.exposure {

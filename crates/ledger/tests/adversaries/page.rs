@@ -54,8 +54,6 @@ const OPEN: &str = "
 - Floods of validators: what a judge does not come to in the window of a dispute is undecided, and
   nobody is slashed. A judge takes the dispute about the most money first, so that each that is to
   come before a fake has to be about as much, with the fee and the premium on that.
-- Bills far below what the work takes: who judges gives up after a time that goes by the bill. It
-  is refunded, not slashed.
 - Work that few machines can do, such as jobs with more memory than most have: auditors are drawn
   among those who can, who may be friends of whoever serves such work.
 - Auditors that are kept off the network until friends are drawn instead, twice a lease.

@@ -8,7 +8,7 @@ mod world;
 
 use std::sync::Arc;
 
-use executors::wasm::EngineKind;
+use executors::wasm::{EngineKind, specification::METERING_VERSION};
 use types::{Accuser, CheckState, LeaseId, Verdict};
 
 use parties::{Agent, Machine, start_all};
@@ -202,6 +202,25 @@ async fn inputs_that_cannot_be_had_slash_nobody_and_others_are_drawn() {
     assert!(said.iter().all(|(_, said)| *said == Verdict::Unavailable));
     assert_eq!(world.wallet(TENANT), tenant);
     assert_slashed(&world, &[]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_bills_less_than_the_work_uses_is_found() {
+    for (bill, cheats) in [(4_999_999_999, false), (1, false), (1, true)] {
+        let net = Net::start(5, &VALIDATORS);
+        let mut agents = start_all(&net, &AUDITORS);
+        agents.extend(start_all(&net, &VALIDATORS));
+        seated(&net, &AUDITORS).await;
+        let hand_in = |world: &mut World| {
+            world.hand_in_billed(METERING_VERSION, 2, cheats, |fuel| fuel.min(bill))
+        };
+        let lease = net.change(hand_in);
+        assert_eq!(settled(&net, lease).await, CheckState::Failed, "{bill}");
+        forgotten(&net, &agents).await;
+        let world = net.world();
+        assert_slashed(&world, &[PROVIDER]);
+        assert!(verdicts(&world, lease).iter().all(|(_, said)| *said == Verdict::Mismatch));
+    }
 }
 
 #[tokio::test(start_paused = true)]

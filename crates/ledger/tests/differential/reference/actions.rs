@@ -148,7 +148,8 @@ impl Reference {
         self.check_amount(Asset::Wild, amount)?;
         let provider = self.own_provider(signer)?;
         let stays = self.stake_of(&signer).minus(amount).map_err(|_| Reject::FundsShort)?;
-        let is_in_use = provider.offers > 0 || provider.leases > 0;
+        let has_audits = self.to_do.iter().any(|(auditor, _)| *auditor == signer);
+        let is_in_use = provider.offers > 0 || provider.leases > 0 || has_audits;
         let is_enough = stays >= self.parameters.stake_minimum;
         ensure(!is_in_use || is_enough, Reject::StakeInUse)?;
         ensure(provider.votes == 0, Reject::StakeInUse)?;

@@ -2,7 +2,7 @@
 
 use types::{
     Accuser, Address, Amount, Assignment, Audit, CheckState, Duration, Event, Finding, Hash, Lease,
-    LeaseId, List, Opening, Reject, Time, Verdict,
+    LeaseId, LeaseState, List, Opening, Reject, Time, Verdict,
 };
 
 use super::{Reference, actions::ensure};
@@ -194,10 +194,10 @@ impl Reference {
         let spec = &self.order(&lease.order).expect("an order stays with its lease").terms.spec;
         let terms = auditor.terms.terms.as_slice();
         let claimed = class.time(terms, lease.settlement.units).ok()?;
-        let of_lease = lease.ends.since(lease.created);
-        let time = class.time(terms, lease.units_max).ok()?.min(claimed.max(of_lease));
+        let LeaseState::Closed { at, .. } = lease.state else { panic!("only closed ones are") };
+        let stalled = Duration::from_ms(claimed.as_ms().saturating_mul(64));
         let fits = class.matches(spec.as_slice(), terms, &types::Claims::default()).is_ok();
-        fits.then_some(time)
+        fits.then_some(claimed.max(stalled.min(at.since(lease.created))))
     }
 
     /// Returns the work root of a lease's last receipt.
@@ -322,8 +322,8 @@ impl Reference {
     pub(super) fn pay_or_refund(&mut self, id: LeaseId, check: CheckState, payees: &[Address]) {
         let lease = self.lease(&id).expect("it is checked").clone();
         let accuser = self.disputes.get(&id).map(|dispute| dispute.accuser);
-        let were_paid =
-            matches!(accuser, Some(Accuser::Tenant { .. })) && self.audits.contains_key(&id);
+        let were_paid = matches!(accuser, Some(Accuser::Tenant { .. }))
+            && self.checked_before(id) == CheckState::Passed;
         let premium = if were_paid { Amount::ZERO } else { lease.settlement.premium };
         let (fee, mut paid) = (lease.settlement.gross, 0);
         let most = match check {

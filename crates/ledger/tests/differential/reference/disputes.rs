@@ -27,7 +27,9 @@ impl Reference {
             _ => false,
         };
         let is_held = !self.balance(Row::Pending(id), Asset::Usd).is_zero();
-        let is_first = !self.disputes.contains_key(&id);
+        let is_first = self.disputes.get(&id).is_none_or(|earlier| {
+            earlier.accuser == Accuser::Nobody && earlier.outcome == Some(Outcome::Undecided)
+        });
         ensure(!runs(&lease) && is_open_to_it && is_held && is_first, Reject::DisputeState)?;
         let bond = self.parameters.dispute_bond.max(lease.settlement.gross);
         self.check_wallet(signer, Asset::Usd, bond)?;
@@ -40,8 +42,19 @@ impl Reference {
         let lease = self.lease(&id).expect("it is disputed").clone();
         let class = classes::find(lease.class).expect("a lease's class is in the table");
         assert!(class.steps().is_none(), "no class is played in bisection yet");
-        let work_ms = lease.ends.since(lease.created).as_ms().saturating_mul(64);
-        let work_ms = work_ms.min(self.parameters.unbonding_ms.as_ms() / 2);
+        let parameters = &self.parameters;
+        let windows = [
+            parameters.start_window_ms.as_ms(),
+            parameters.grace_window_ms.as_ms(),
+            parameters.release_window_ms.as_ms(),
+            2 * parameters.dispute_window_ms.as_ms(),
+            3 * parameters.commit_window_ms.as_ms(),
+            3 * parameters.reveal_window_ms.as_ms(),
+        ];
+        let half_ms = (parameters.unbonding_ms.as_ms() - windows.iter().sum::<u64>()) / 2;
+        let ran_ms = lease.ends.since(lease.created).as_ms();
+        let is_accused = accuser != Accuser::Nobody;
+        let work_ms = if is_accused { half_ms } else { ran_ms.saturating_mul(64).min(half_ms / 2) };
         let window = self.parameters.dispute_window_ms.as_ms().saturating_add(work_ms);
         let until = self.time.after(Duration::from_ms(window));
         let dispute = Dispute {
@@ -177,7 +190,7 @@ impl Reference {
     }
 
     /// Returns what a lease's check was when its tenant disputed the receipt.
-    fn checked_before(&self, id: LeaseId) -> CheckState {
+    pub(super) fn checked_before(&self, id: LeaseId) -> CheckState {
         let (agree, unavailable) =
             (self.said(id, Verdict::Agree).len(), self.said(id, Verdict::Unavailable).len());
         let by_nobody = self.disputes[&id].accuser == Accuser::Nobody;

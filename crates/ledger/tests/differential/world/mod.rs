@@ -314,8 +314,8 @@ fn windows(dice: &mut Dice, theme: Theme) -> Parameters {
     let dispute_window_ms = ms(1, 3_000);
     let (epoch_ms, change_delay_ms) = (ms(1_000, 20_000), ms(0, 4_000));
     // More than all windows together, with three rounds of audits.
-    let unbonding = if theme == Theme::Stake { 1_000_000 } else { 35_000 };
-    let (unbonding_ms, transaction_lifetime_ms) = (ms(30_901, unbonding), ms(1_000, 60_000));
+    let unbonding = if theme == Theme::Stake { 1_000_000 } else { 40_000 };
+    let (unbonding_ms, transaction_lifetime_ms) = (ms(33_901, unbonding), ms(1_000, 60_000));
     let horizon = if matches!(theme, Theme::Votes | Theme::Stake) { 1_000_000 } else { 60_000 };
     Parameters {
         unbonding_ms,

@@ -232,10 +232,22 @@ impl World {
 
     /// Does the same for a job of a version of the metering.
     pub(super) fn hand_in_of(&mut self, metering: u16, auditors: u8, cheats: bool) -> LeaseId {
+        self.hand_in_billed(metering, auditors, cheats, |fuel| fuel)
+    }
+
+    /// Does the same, and says that the job used what `bill` makes of what it did use.
+    pub(super) fn hand_in_billed(
+        &mut self,
+        metering: u16,
+        auditors: u8,
+        cheats: bool,
+        bill: impl FnOnce(u64) -> u64,
+    ) -> LeaseId {
         let lease = self.lease(metering, auditors);
         let order = self.ledger.order(&self.ledger.lease(&lease).unwrap().order).unwrap();
         let spec: Spec = types::Decode::from_bytes(order.terms.spec.as_slice()).unwrap();
-        let (usage, trace_root) = work(&spec, None);
+        let (mut usage, trace_root) = work(&spec, None);
+        usage.fuel = bill(usage.fuel);
         let trace_root = if cheats { Hash::ZERO } else { trace_root };
         let LeaseState::Active { since } = self.ledger.lease(&lease).unwrap().state else {
             panic!("not started")
