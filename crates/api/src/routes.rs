@@ -420,7 +420,11 @@ pub static ROUTES: &[Route] = &[
         "/v1/disputes",
         "Leases over which there was a dispute, newest first; with open=true, those undecided",
         &[
-            query("open", of::<bool>, "only those undecided now, by name of the lease"),
+            query(
+                "open",
+                of::<bool>,
+                "only those undecided now, those with an accuser first, then by name of the lease",
+            ),
             AFTER,
             LIMIT,
         ],

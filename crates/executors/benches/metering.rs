@@ -7,6 +7,8 @@
 //! left out. A busy machine slows neighbouring measurements alike, so the two sides are compared
 //! round by round, and the median round counts.
 //!
+//! The interpreter, on which validators judge, runs each program once: they count on its speed.
+//!
 //! SQLite's shell is where `tests/programs/build.sh` leaves it when the tests have run; where it
 //! is not, its row is left out, and the mean's name says so.
 //!
@@ -21,10 +23,11 @@ use bench::{Figure, Report, core_time};
 use executors::wasi::{
     HOST_FUNCTIONS, Host, HostConfig, HostLimits, InputPath, Inputs, Output, OutputKind, Outputs,
 };
-use executors::wasm::GuestStack;
 use executors::wasm::compiler::{Compiler, CompilerOptions};
 use executors::wasm::engine::{Engine, Exit, RunLimits};
 use executors::wasm::instrument::ModuleLimits;
+use executors::wasm::interpreter::Interpreter;
+use executors::wasm::{CacheLimits, GuestStack};
 use serde::Deserialize;
 
 use plain::Plain;
@@ -36,6 +39,8 @@ const ROUNDS: usize = 40;
 const MEASURED_MIN: Duration = Duration::from_millis(80);
 /// The case of `tests/programs/cases.toml` that SQLite's shell runs.
 const SQLITE_CASE: &str = "sqlite builds a database file";
+/// What judges take a slow interpreter to do in a second, twice over.
+const INTERPRETED_MFUEL_MIN: f64 = 40.0;
 /// What SHA-256 hashes, in bytes.
 const HASHED_BYTES: usize = 32 << 20;
 
@@ -65,7 +70,27 @@ fn main() {
             Figure::new(mean, "of plain speed").at_least(0.7)
         });
     }
+    for program in programs() {
+        report.row(&format!("interpreted/{}", program.name), || {
+            Figure::new(interpreted(&program), "Mfuel/s").at_least(INTERPRETED_MFUEL_MIN)
+        });
+    }
     report.finish();
+}
+
+/// Returns how fast the interpreter runs a program, in Mfuel a second.
+#[expect(clippy::cast_precision_loss, reason = "fuel is far below 2^53")]
+fn interpreted(program: &Program) -> f64 {
+    let interpreter = Interpreter::new(CacheLimits::default()).expect("the engine starts");
+    let ready = interpreter.prepare(&program.module, &LIMITS).expect("it is a program");
+    let measured = GuestStack::scope(|stack| {
+        let (host, limits) = (program.host(), RunLimits::with_fuel(RunLimits::FUEL_MAX));
+        let began = core_time();
+        let run = interpreter.run(stack, &ready, host, &limits).expect("the run ends");
+        assert_eq!(run.exit, Exit::Code(0), "{}", program.name);
+        run.fuel_used as f64 / 1e6 / (core_time() - began).as_secs_f64()
+    });
+    measured.expect("a thread starts")
 }
 
 /// A program with what it is given.

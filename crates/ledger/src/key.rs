@@ -150,8 +150,8 @@ pub enum Key {
     Seats(ClassId),
     /// An audit's place among those that an auditor has to do.
     AuditByAuditor(Address, LeaseId),
-    /// A dispute's place among those that are not decided.
-    OpenDispute(LeaseId),
+    /// A dispute's place among those that are not decided: whether nobody accuses, and the lease.
+    OpenDispute(bool, LeaseId),
     /// What is known of a provider's work in a class.
     Reputation(Address, ClassId),
 }
@@ -514,7 +514,9 @@ impl Key {
             Self::AuditByAuditor(address, lease) => {
                 Prefix::AuditsByAuditor(address).to_bytes().with(lease.as_bytes())
             }
-            Self::OpenDispute(lease) => tagged(tag::OPEN_DISPUTE).with(lease.as_bytes()),
+            Self::OpenDispute(is_nobodys, lease) => {
+                tagged(tag::OPEN_DISPUTE).with(&[u8::from(is_nobodys)]).with(lease.as_bytes())
+            }
             Self::Reputation(address, ClassId(class)) => {
                 Prefix::Reputations(address).to_bytes().with(&class.to_be_bytes())
             }
@@ -566,7 +568,7 @@ impl Key {
             tag::SEAT => Self::Seat(fields.class()?, fields.number32()?),
             tag::SEATS => Self::Seats(fields.class()?),
             tag::AUDIT_BY_AUDITOR => Self::AuditByAuditor(fields.address()?, fields.lease()?),
-            tag::OPEN_DISPUTE => Self::OpenDispute(fields.lease()?),
+            tag::OPEN_DISPUTE => Self::OpenDispute(fields.flag()?, fields.lease()?),
             tag::REPUTATION => Self::Reputation(fields.address()?, fields.class()?),
             _ => return None,
         })
@@ -627,6 +629,14 @@ impl Fields<'_> {
 
     fn number8(&mut self) -> Option<u8> {
         self.array().map(u8::from_be_bytes)
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        match self.number8()? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
     }
 
     fn number32(&mut self) -> Option<u32> {

@@ -305,14 +305,18 @@ impl Ledger {
         leases.take(limit).collect()
     }
 
-    /// Returns the leases over which disputes are not decided, in the order of their names, those
-    /// after `after`, at most `limit`.
+    /// Returns the leases over which disputes are not decided, first those in which somebody
+    /// accuses, then in the order of their names, those after `after`, at most `limit`.
     #[must_use]
     pub fn open_disputes(&self, after: Option<&LeaseId>, limit: usize) -> Vec<LeaseId> {
-        let after = after.map(|lease| Key::OpenDispute(*lease));
+        let after = after.map(|lease| {
+            // It may be decided by now.
+            let is_nobodys = self.dispute(lease).is_some_and(|dispute| !dispute.is_accused());
+            Key::OpenDispute(is_nobodys, *lease)
+        });
         let leases =
             self.state.after(Prefix::OpenDisputes, after).filter_map(|entry| match entry {
-                Ok((Key::OpenDispute(lease), _)) => Some(lease),
+                Ok((Key::OpenDispute(_, lease), _)) => Some(lease),
                 _ => None,
             });
         leases.take(limit).collect()

@@ -9,7 +9,7 @@ use std::{
 };
 
 use api::{AccountView, Client, ClientError, NetworkStatus, SubmitError, Submitter};
-use classes::job::Terms;
+use classes::job::{self, Terms};
 use executors::{wasm::specification::METERING_VERSION, worker::JobError};
 use thiserror::Error;
 use tokio::{
@@ -199,7 +199,8 @@ impl Agent {
         let auditing = match config.audit {
             true => {
                 let runner = Workers::new(program, 1, cache_bytes);
-                let recheck = Recheck { market, runner, store };
+                let input_bytes_max = share.input_bytes.min(job::CHECKED_INPUT_BYTES_MAX);
+                let recheck = Recheck { market, runner, store, input_bytes_max };
                 let journal = Journal::open(directory.join("audits")).map_err(on_data)?;
                 let terms = auditor_terms(&wanted);
                 Some(Arc::new(Auditing::new(recheck, journal, provider, terms, shown.clone())))

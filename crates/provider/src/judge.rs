@@ -5,20 +5,25 @@
 //! engines give the same does the validator say that the receipt is wrong. Rulings follow from the
 //! work alone, so nothing has to survive a crash.
 //!
-//! Work is done for one dispute at a time, that about the most money, however many are open: none
-//! takes the memory of another's, and who opens many to keep judges busy pays as much for each as
-//! what it wants to hide. Each has as long as what was billed takes a slow interpreter.
+//! However many are open, one short dispute is worked on at a time, and beside it one long one,
+//! each as long as what was billed takes a slow interpreter. Those come first in which somebody
+//! accuses, since a cheat loses stake only if they are decided, and of these what is the least
+//! work: much work does not hold up little, and who opens many to hide one pays a bond for each.
+//! What is begun is ended, or its work would be lost to whatever comes next, unless nobody accuses
+//! in it and somebody does in another. A validator's machine has memory for two jobs of the largest
+//! kind.
 
-use std::{cmp::Reverse, collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use api::{Client, LeaseView};
+use classes::job;
 use executors::wasm::EngineKind;
 use tokio::{
     sync::mpsc,
-    task::{JoinError, JoinHandle, JoinSet},
+    task::{AbortHandle, Id, JoinError, JoinHandle, JoinSet},
     time::{Instant, MissedTickBehavior, timeout_at},
 };
-use types::{Action, Argument, Dispute, Game, LeaseId, PublicKey, Ruling, SecretKey};
+use types::{Action, Argument, Dispute, Game, LeaseId, PublicKey, Ruling, SecretKey, Time, Units};
 
 use crate::{
     agent::AgentError,
@@ -38,7 +43,9 @@ const REFUSED_WAIT: Duration = Duration::from_secs(60);
 /// What each dispute may take, and the Mfuel that a slow interpreter does in a second: what was
 /// billed takes it no longer.
 const BUDGET_MIN: Duration = Duration::from_secs(60);
-const INTERPRETED_MFUEL: u64 = 4;
+const INTERPRETED_MFUEL: u64 = 20;
+/// What a dispute may take at most that counts as short.
+const SHORT_MAX: Duration = Duration::from_secs(10 * 60);
 /// How often disputes are looked for, besides when one is opened.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Rulings that are on their way to the ledger at a time.
@@ -78,8 +85,9 @@ impl Judge {
         let store = Store::open(config.data.join("inputs"), STORE_BYTES_MAX, disk::FREE_BYTES_MIN);
         let recheck = Recheck {
             market: Arc::new(NodeMarket::of_validator(client, Arc::clone(&key), genesis)),
-            runner: Workers::new(config.program, 1, WORKER_CACHE_BYTES),
+            runner: Workers::new(config.program, LANES, WORKER_CACHE_BYTES),
             store: Arc::new(store.map_err(on_data)?),
+            input_bytes_max: job::CHECKED_INPUT_BYTES_MAX,
         };
         let judging = Judging::new(recheck, key.public());
         Ok(Self { task: tokio::spawn(Arc::new(judging).run()) })
@@ -106,28 +114,72 @@ pub(crate) struct Judging<M, R> {
     validator: PublicKey,
 }
 
-/// Returns how long the work of a dispute may take: whoever bills too little for it gains nothing.
-fn budget(view: &LeaseView) -> Duration {
-    let seconds = view.lease.settlement.units.get() / INTERPRETED_MFUEL;
-    BUDGET_MIN.saturating_add(Duration::from_secs(seconds.saturating_mul(2)))
+/// Disputes that are worked on at a time: a short and a long one.
+const LANES: u16 = 2;
+
+/// A dispute that waits for this validator's ruling.
+#[derive(Debug)]
+struct Case {
+    view: LeaseView,
+    is_accused: bool,
+    /// When there is no time left for it.
+    until: Instant,
+}
+
+impl Case {
+    fn lease(&self) -> LeaseId {
+        self.view.lease.id
+    }
+
+    /// Returns by what it has its turn: the least first.
+    fn turn(&self) -> (bool, Units, Option<Time>, LeaseId) {
+        let lease = &self.view.lease;
+        (!self.is_accused, lease.settlement.units, lease.check.awaited(), lease.id)
+    }
+
+    /// Returns how long its work may take: whoever bills too little for it gains nothing.
+    fn budget(&self) -> Duration {
+        let seconds = self.view.lease.settlement.units.get() / INTERPRETED_MFUEL;
+        BUDGET_MIN.saturating_add(Duration::from_secs(seconds.saturating_mul(2)))
+    }
+
+    /// Returns whether it belongs to the long ones.
+    fn is_long(&self) -> bool {
+        self.budget() > SHORT_MAX
+    }
 }
 
 /// What came of doing the work of a dispute.
 struct Worked {
-    lease: LeaseId,
     until: Instant,
     ruling: Result<Ruling, Lack>,
 }
 
+/// A dispute that is worked on.
+struct Begun {
+    lease: LeaseId,
+    is_accused: bool,
+    work: AbortHandle,
+}
+
 /// What is under way.
 struct Docket {
-    /// The one dispute that is worked on, if any.
     work: JoinSet<Worked>,
-    lease: Option<LeaseId>,
+    /// The disputes that are worked on, by whether they are long.
+    lanes: BTreeMap<bool, Begun>,
     /// When work that failed is tried again, and how long that was put off.
     later: BTreeMap<LeaseId, (Instant, Duration)>,
     /// Rulings that are on their way.
     rulings: LeaseTasks,
+}
+
+impl Docket {
+    /// Returns what was begun as this task, which has ended.
+    fn ended(&mut self, task: Id) -> Option<Begun> {
+        let mut lanes = self.lanes.iter();
+        let is_long = *lanes.find(|(_, begun)| begun.work.id() == task)?.0;
+        self.lanes.remove(&is_long)
+    }
 }
 
 impl<M: Market, R: Runner> Judging<M, R> {
@@ -145,13 +197,13 @@ impl<M: Market, R: Runner> Judging<M, R> {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut docket = Docket {
             work: JoinSet::new(),
-            lease: None,
+            lanes: BTreeMap::new(),
             later: BTreeMap::new(),
             rulings: LeaseTasks::at_most(RULINGS_MAX),
         };
         loop {
             tokio::select! {
-                Some(done) = docket.work.join_next() => self.take(done, &mut docket),
+                Some(done) = docket.work.join_next_with_id() => self.take(done, &mut docket),
                 _ = docket.rulings.ended() => continue,
                 Some(_) = hints.recv() => {}
                 _ = tick.tick() => {}
@@ -163,52 +215,69 @@ impl<M: Market, R: Runner> Judging<M, R> {
         }
     }
 
-    /// Sees to it that the dispute is worked on that is about the most, and no other: one that is
-    /// decided by now, or is about less than a new one, is left.
+    /// Sees to it that in each lane the dispute is worked on whose turn it is.
     async fn follow(self: &Arc<Self>, views: Vec<LeaseView>, docket: &mut Docket) {
         // What is done by now is not lost to another's turn.
-        while let Some(done) = docket.work.try_join_next() {
+        while let Some(done) = docket.work.try_join_next_with_id() {
             self.take(done, docket);
         }
         let now = Instant::now();
         docket.later.retain(|lease, _| views.iter().any(|view| view.lease.id == *lease));
-        let is_open = |view: &LeaseView| {
-            let lease = &view.lease.id;
-            let is_put_off = docket.later.get(lease).is_some_and(|(at, _)| *at > now);
-            self.is_awaited(view) && !is_put_off && !docket.rulings.has(lease)
-        };
-        let open = views.into_iter().filter(is_open);
-        let timed = open.filter_map(|view| Some((self.recheck.until(&view)?, view)));
-        let first = timed.min_by_key(|(_, view)| {
-            let gross = view.lease.settlement.gross;
-            (Reverse(gross), view.lease.check.awaited(), view.lease.id)
-        });
-        let lease = first.as_ref().map(|(_, view)| view.lease.id);
-        if lease == docket.lease {
-            return;
+        let mut cases: Vec<Case> = views.into_iter().filter_map(|view| self.case(view)).collect();
+        cases.sort_by_key(Case::turn);
+        for is_long in [false, true] {
+            let is_open = |case: &&Case| {
+                let lease = &case.lease();
+                let is_put_off = docket.later.get(lease).is_some_and(|(at, _)| *at > now);
+                case.is_long() == is_long && !is_put_off && !docket.rulings.has(lease)
+            };
+            let first = cases.iter().find(is_open);
+            match (docket.lanes.get(&is_long), first) {
+                (Some(begun), first) => {
+                    let gives_way = !begun.is_accused && first.is_some_and(|case| case.is_accused);
+                    if gives_way || !self.is_wanted(begun.lease, &cases).await {
+                        // Its lane is free when it has ended.
+                        begun.work.abort();
+                    }
+                }
+                (None, Some(case)) => {
+                    let (lease, is_accused) = (case.lease(), case.is_accused);
+                    let until = case.until.min(now + case.budget());
+                    let (this, view) = (Arc::clone(self), case.view.clone());
+                    let work = docket.work.spawn(async move {
+                        let ruling = timeout_at(until, this.rule(&view, until)).await;
+                        Worked { until, ruling: ruling.unwrap_or(Err(Lack::Late)) }
+                    });
+                    docket.lanes.insert(is_long, Begun { lease, is_accused, work });
+                }
+                (None, None) => {}
+            }
         }
-        docket.work.shutdown().await;
-        docket.lease = lease;
-        if let Some((until, view)) = first {
-            let this = Arc::clone(self);
-            docket.work.spawn(async move {
-                let until = until.min(Instant::now() + budget(&view));
-                let ruling = timeout_at(until, this.rule(&view, until)).await;
-                let ruling = ruling.unwrap_or(Err(Lack::Late));
-                Worked { lease: view.lease.id, until, ruling }
-            });
+    }
+
+    /// Returns whether a ruling is wanted still on a dispute that is worked on: only the ledger's
+    /// own word says otherwise, never that a listing left it out.
+    async fn is_wanted(&self, lease: LeaseId, listed: &[Case]) -> bool {
+        if listed.iter().any(|case| case.lease() == lease) {
+            return true;
+        }
+        match self.recheck.market.lease(lease).await {
+            Ok(view) => self.case(view).is_some(),
+            Err(MarketError::Absent(_)) => false,
+            Err(_) => true,
         }
     }
 
     /// Takes what came of the work: says it, or tries again later while there is time.
-    fn take(self: &Arc<Self>, done: Result<Worked, JoinError>, docket: &mut Docket) {
-        let began = docket.lease.take();
-        let Worked { lease, until, ruling } = match done {
-            Ok(worked) => worked,
+    fn take(self: &Arc<Self>, done: Result<(Id, Worked), JoinError>, docket: &mut Docket) {
+        let task = done.as_ref().map_or_else(JoinError::id, |(task, _)| *task);
+        let Some(Begun { lease, .. }) = docket.ended(task) else { return };
+        let Worked { until, ruling } = match done {
+            Ok((_, worked)) => worked,
+            Err(error) if error.is_cancelled() => return,
             Err(error) => {
                 tracing::error!("judging failed: {error}");
-                let at = Instant::now() + REFUSED_WAIT;
-                docket.later.extend(began.map(|lease| (lease, (at, REFUSED_WAIT))));
+                docket.later.insert(lease, (Instant::now() + REFUSED_WAIT, REFUSED_WAIT));
                 return;
             }
         };
@@ -235,12 +304,15 @@ impl<M: Market, R: Runner> Judging<M, R> {
         docket.rulings.begin(lease, say);
     }
 
-    /// Returns whether a dispute waits for this validator's ruling.
-    fn is_awaited(&self, view: &LeaseView) -> bool {
-        let Some(Dispute { game: Game::Rerun(rerun), outcome: None, .. }) = &view.dispute else {
-            return false;
-        };
-        !rerun.rulings.iter().any(|ruled| ruled.validator == self.validator)
+    /// Returns the dispute over a lease, if it waits for this validator's ruling and there is time.
+    fn case(&self, view: LeaseView) -> Option<Case> {
+        let dispute = view.dispute.as_ref()?;
+        let Dispute { game: Game::Rerun(rerun), outcome: None, .. } = dispute else { return None };
+        if rerun.rulings.iter().any(|ruled| ruled.validator == self.validator) {
+            return None;
+        }
+        let (is_accused, until) = (dispute.is_accused(), self.recheck.until(&view)?);
+        Some(Case { view, is_accused, until })
     }
 
     /// Submits a ruling until it is heard: the work behind it may have taken hours.

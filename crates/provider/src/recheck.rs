@@ -98,6 +98,8 @@ pub(crate) struct Recheck<M, R> {
     pub(crate) market: Arc<M>,
     pub(crate) runner: R,
     pub(crate) store: Arc<Store>,
+    /// The inputs that this machine has memory for, in bytes.
+    pub(crate) input_bytes_max: u64,
 }
 
 /// The work of one lease, ready to be done.
@@ -134,7 +136,7 @@ impl<M: Market, R: Runner> Recheck<M, R> {
         // A node that never comes back with them leaves time for what waits behind this.
         let half = now + until.saturating_duration_since(now) / 2;
         let gathered = timeout_at(half, async {
-            let pins = gather.fetch(&spec, job::CHECKED_INPUT_BYTES_MAX).await?;
+            let pins = gather.fetch(&spec, self.input_bytes_max).await?;
             gather.read(&pins).await
         });
         let contents = Arc::new(gathered.await.map_err(|_| Lack::Late)??);

@@ -35,16 +35,49 @@ impl Dispute {
     /// lease's; nothing while there is no outcome.
     ///
     /// Where nothing is decided, a tenant gets no work for nothing by disputing it, and a provider
-    /// is not paid against an auditor that accuses it, or where engines differ.
+    /// is not paid against an auditor that accuses it, or where engines differ. Who wins a
+    /// bisection has not won against other auditors that found something else.
     #[must_use]
     pub fn check(&self, audit: Option<&Audit>) -> Option<CheckState> {
         let is_accused = matches!(self.accuser, Accuser::Auditor { .. });
         Some(match self.outcome? {
+            Outcome::Upheld if self.has_others(audit) => CheckState::Undecided,
             Outcome::Upheld => CheckState::Passed,
             Outcome::Overturned { .. } => CheckState::Failed,
             Outcome::Undecided if is_accused || self.differs() => CheckState::Undecided,
             Outcome::Undecided => self.check_before(audit),
         })
+    }
+
+    /// Returns whether the outcome shows that an auditor was wrong that found `root`.
+    ///
+    /// Validators say what is right. Of a bisection it is known only who of the two lost that
+    /// played it, and either may have done so on purpose.
+    #[must_use]
+    pub fn refutes(&self, auditor: &Address, root: &Hash) -> bool {
+        match (self.outcome, &self.game) {
+            (Some(Outcome::Upheld), Game::Rerun(_)) => *root != self.work_root,
+            (Some(Outcome::Upheld), Game::Bisection(_)) => self.is_by(auditor),
+            (Some(Outcome::Overturned { root: Some(right) }), _) => *root != right,
+            (Some(Outcome::Overturned { root: None } | Outcome::Undecided) | None, _) => false,
+        }
+    }
+
+    fn is_by(&self, auditor: &Address) -> bool {
+        self.accuser == Accuser::Auditor { address: *auditor }
+    }
+
+    /// Returns whether auditors accuse besides the one that plays.
+    fn has_others(&self, audit: Option<&Audit>) -> bool {
+        let mut verdicts = audit.into_iter().flat_map(Audit::verdicts);
+        matches!(self.game, Game::Bisection(_))
+            && verdicts.any(|(by, said)| said == Verdict::Mismatch && !self.is_by(&by))
+    }
+
+    /// Returns whether somebody says that the receipt is wrong.
+    #[must_use]
+    pub fn is_accused(&self) -> bool {
+        self.accuser != Accuser::Nobody
     }
 
     /// Returns whether the tenant disputed what auditors had passed and were paid for.
@@ -58,7 +91,7 @@ impl Dispute {
     /// was decided.
     #[must_use]
     pub fn leaves_open(&self) -> bool {
-        self.accuser == Accuser::Nobody && self.outcome == Some(Outcome::Undecided)
+        !self.is_accused() && self.outcome == Some(Outcome::Undecided)
     }
 
     /// Returns what the check had come to when the tenant disputed the receipt, or when auditors
@@ -126,18 +159,6 @@ impl Outcome {
             Self::Upheld => "upheld",
             Self::Overturned { .. } => "overturned",
             Self::Undecided => "undecided",
-        }
-    }
-
-    /// Returns whether it shows that who said `root` was wrong, where the receipt says
-    /// `work_root`.
-    #[must_use]
-    pub fn refutes(&self, root: &Hash, work_root: &Hash) -> bool {
-        match self {
-            Self::Upheld => root != work_root,
-            Self::Overturned { root: Some(right) } => root != right,
-            Self::Overturned { root: None } => root == work_root,
-            Self::Undecided => false,
         }
     }
 }
@@ -267,17 +288,75 @@ codec!(enum Argument {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Assignment, Duration, Finding};
 
     #[test]
     fn an_outcome_refutes_whom_it_shows_to_be_wrong_and_nobody_else() {
         let [work, right, other] = [1, 2, 3].map(|number| Hash::from_bytes([number; 32]));
-        let check = |outcome: Outcome, refuted: [bool; 3]| {
-            let found = [work, right, other].map(|root| outcome.refutes(&root, &work));
-            assert_eq!(found, refuted, "{outcome:?}");
+        let auditors = [1, 2, 3].map(|number| crate::SecretKey::from_bytes([number; 32]).address());
+        let bisection =
+            Bisection { first: 0, steps: 1, before: work, after: work, turn: Turn::Show };
+        let check = |game: &Game, outcome: Outcome, refuted: [bool; 3]| {
+            let dispute = Dispute {
+                lease: LeaseId::from_bytes([0; 32]),
+                opened: Time::from_ms(0),
+                accuser: Accuser::Auditor { address: auditors[1] },
+                work_root: work,
+                game: game.clone(),
+                outcome: Some(outcome),
+            };
+            let found = auditors.iter().zip([work, right, other]);
+            let found: Vec<bool> =
+                found.map(|(auditor, root)| dispute.refutes(auditor, &root)).collect();
+            assert_eq!(found, refuted, "{dispute:?}");
         };
-        check(Outcome::Upheld, [false, true, true]);
-        check(Outcome::Overturned { root: Some(right) }, [true, false, true]);
-        check(Outcome::Overturned { root: None }, [true, false, false]);
-        check(Outcome::Undecided, [false, false, false]);
+        let (rerun, bisection) = (Game::Rerun(Rerun::default()), Game::Bisection(bisection));
+        check(&rerun, Outcome::Upheld, [false, true, true]);
+        check(&rerun, Outcome::Overturned { root: Some(right) }, [true, false, true]);
+        check(&rerun, Outcome::Undecided, [false, false, false]);
+        check(&bisection, Outcome::Upheld, [false, true, false]);
+        check(&bisection, Outcome::Overturned { root: None }, [false, false, false]);
+    }
+
+    #[test]
+    fn who_wins_a_bisection_has_not_won_against_other_accusers() {
+        let [work, other] = [1, 2].map(|number| Hash::from_bytes([number; 32]));
+        let auditors = [1, 2].map(|number| crate::SecretKey::from_bytes([number; 32]).address());
+        let lease = LeaseId::from_bytes([0; 32]);
+        let finding = Some(Finding::Work { result_root: other, trace_root: other });
+        let assigned = |auditor: &Address| Assignment {
+            auditor: *auditor,
+            round: 1,
+            time: Duration::from_ms(1),
+            commitment: None,
+            finding,
+        };
+        let (fee, beacon) = (Amount::ZERO, work);
+        let audit = |count: usize| Audit {
+            lease,
+            work_root: work,
+            fee,
+            round: 1,
+            beacon,
+            assignments: List::new(auditors[..count].iter().map(assigned).collect()).unwrap(),
+        };
+        let dispute = Dispute {
+            lease,
+            opened: Time::from_ms(0),
+            accuser: Accuser::Auditor { address: auditors[0] },
+            work_root: work,
+            game: Game::Bisection(Bisection {
+                first: 0,
+                steps: 1,
+                before: work,
+                after: work,
+                turn: Turn::Show,
+            }),
+            outcome: Some(Outcome::Upheld),
+        };
+        assert_eq!(dispute.check(Some(&audit(1))), Some(CheckState::Passed));
+        assert_eq!(dispute.check(Some(&audit(2))), Some(CheckState::Undecided));
+        let rerun = Dispute { game: Game::Rerun(Rerun::default()), ..dispute };
+        assert_eq!(rerun.check(Some(&audit(2))), Some(CheckState::Passed));
     }
 }

@@ -108,7 +108,7 @@ pub(crate) fn open(
     let dispute = Dispute { lease: id, opened, accuser, work_root, game, outcome: None };
     // A tenant's comes in the place of one that nobody accused in.
     state.put(Key::Dispute(id), &dispute)?;
-    state.mark(Key::OpenDispute(id));
+    state.mark(Key::OpenDispute(!dispute.is_accused(), id));
     let Lease { tenant, provider, .. } = lease;
     state.emit(Event::DisputeOpened { lease: id, tenant, provider, accuser });
     let until = window(state, &lease, accuser);
@@ -178,7 +178,7 @@ pub(crate) fn lapse(state: &mut State, lease: Lease) -> Result<(), Broken> {
 fn end(state: &mut State, lease: Lease, dispute: &Dispute) -> Result<(), Broken> {
     let (id, outcome) = (lease.id, dispute.outcome.ok_or(Broken)?);
     state.put(Key::Dispute(id), dispute)?;
-    state.remove(Key::OpenDispute(id));
+    state.remove(Key::OpenDispute(!dispute.is_accused(), id));
     let Lease { tenant, provider, .. } = lease;
     state.emit(Event::DisputeEnded { lease: id, tenant, provider, outcome });
     let audit: Option<Audit> = state.get(Key::Audit(id))?;
@@ -187,11 +187,11 @@ fn end(state: &mut State, lease: Lease, dispute: &Dispute) -> Result<(), Broken>
         slash::slash(state, id, provider)?;
         slash::mark(state, provider)?;
     }
-    let refuted = |root: &Hash| outcome.refutes(root, &dispute.work_root);
-    for (auditor, _) in roots.iter().filter(|(_, root)| refuted(root)) {
+    let refuted = |(auditor, root): &&(Address, Hash)| dispute.refutes(auditor, root);
+    for (auditor, _) in roots.iter().filter(refuted) {
         slash::slash(state, id, *auditor)?;
     }
-    let right = || roots.iter().filter(|(_, root)| !refuted(root));
+    let right = || roots.iter().filter(|found| !refuted(found));
     let winners = match (outcome, dispute.accuser) {
         (Outcome::Upheld, _) => vec![provider],
         (Outcome::Undecided, _) | (Outcome::Overturned { .. }, Accuser::Nobody) => vec![],

@@ -63,7 +63,8 @@ fn one_of_each() -> Vec<Key> {
         Key::Seat(class, 1 << 20),
         Key::Seats(class),
         Key::AuditByAuditor(address, lease),
-        Key::OpenDispute(lease),
+        Key::OpenDispute(false, lease),
+        Key::OpenDispute(true, lease),
         Key::Reputation(address, class),
     ]);
     keys
@@ -88,7 +89,7 @@ fn every_key_reads_back_and_no_other_has_its_encoding() {
 fn the_encodings_are_pinned() {
     let bytes: Vec<u8> =
         one_of_each().iter().flat_map(|key| key.to_bytes().as_slice().to_vec()).collect();
-    let pinned = "1fb8bc163f5c3f7a618b9ea79661b67e69f067fea29e091fed37401b3f06b86d";
+    let pinned = "e127bdb6087336f8625785bba44f77d71f2f37f3105fe92ca64de88f075131a3";
     assert_eq!(Hash::of("keys", &[&bytes]).to_string(), pinned);
 }
 

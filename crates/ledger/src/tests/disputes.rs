@@ -294,6 +294,36 @@ fn what_nobody_may_read_nobody_judges() {
 }
 
 #[test]
+fn disputes_with_an_accuser_are_listed_first() {
+    // There are no auditors, so that nobody accuses where the tenant does not.
+    let mut fixture = Fixture::new();
+    let leases: Vec<LeaseId> = (0..6)
+        .map(|number| {
+            let lease = fixture.handed_in(1, "work");
+            if number % 2 == 0 {
+                fixture.ok("tenant", Action::Dispute { lease });
+            }
+            fixture.advance(1);
+            for offer in fixture.ended().offers_of(&address("provider")) {
+                fixture.ok("node", Action::RetireOffer { offer: offer.id });
+            }
+            lease
+        })
+        .collect();
+    let sorted = |skip: usize| {
+        let mut some: Vec<LeaseId> = leases.iter().skip(skip).step_by(2).copied().collect();
+        some.sort_unstable();
+        some
+    };
+    let expected = [sorted(0), sorted(1)].concat();
+    let mut listed: Vec<LeaseId> = Vec::new();
+    while let [lease] = fixture.ended().open_disputes(listed.last(), 1)[..] {
+        listed.push(lease);
+    }
+    assert_eq!((listed, fixture.ended().open_disputes(None, 9)), (expected.clone(), expected));
+}
+
+#[test]
 fn only_validators_judge_and_each_once() {
     let mut fixture = Fixture::with_auditors();
     let (lease, drawn) = audited(&mut fixture, "work", &["other"]);

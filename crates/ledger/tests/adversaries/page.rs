@@ -52,8 +52,11 @@ const OPEN: &str = "
 ## What is not covered
 
 - Floods of validators: what a judge does not come to in the window of a dispute is undecided, and
-  nobody is slashed. A judge takes the dispute about the most money first, so that each that is to
-  come before a fake has to be about as much, with the fee and the premium on that.
+  nobody is slashed, though who is accused is not paid. A judge takes those first in which somebody
+  accuses, and of these what is the least work: each that is to come before a fake costs a bond or a
+  stake, and has to be less work than the fake. A long one that is begun holds up other long ones.
+- Work that takes a validator's interpreter longer than the window of a dispute, which is ten days:
+  it is undecided.
 - Work that few machines can do, such as jobs with more memory than most have: auditors are drawn
   among those who can, who may be friends of whoever serves such work.
 - Auditors that are kept off the network until friends are drawn instead, twice a lease.

@@ -141,7 +141,8 @@ fn put_lease(rows: &mut Rows, naive: &Reference, lease: &Lease) {
     if let Some(dispute) = naive.disputes.get(&lease.id) {
         rows.put(Key::Dispute(lease.id), dispute);
         if dispute.outcome.is_none() {
-            rows.mark(Key::OpenDispute(lease.id));
+            let is_nobodys = dispute.accuser == types::Accuser::Nobody;
+            rows.mark(Key::OpenDispute(is_nobodys, lease.id));
         }
     }
 }

@@ -19,6 +19,9 @@ use crate::{
 /// How often parties look, besides when something happens.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// The inputs that each machine has memory for, in bytes.
+pub(super) const INPUT_BYTES_MAX: u64 = 100;
+
 /// How a machine does work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Machine {
@@ -130,6 +133,7 @@ impl Agent {
                 at_once: self.at_once.clone(),
             },
             store: Arc::new(Store::open(path.join("inputs"), 1 << 20, 0).unwrap()),
+            input_bytes_max: INPUT_BYTES_MAX,
         };
         self.task = Some(if VALIDATORS.contains(&self.party) {
             let judging = Judging::new(recheck, self.party.public());

@@ -6,8 +6,9 @@ use executors::wasm::specification::METERING_VERSION;
 use types::{Action, CheckState, Finding, LeaseId, Signature, Verdict};
 
 use super::{
-    AUDITORS, Agent, Machine, Net, PROVIDER, Party, RIGHT, STAKE, VALIDATORS, World,
-    assert_slashed, forgotten, seated, settled, start_all, verdicts, world::pass,
+    AUDITORS, Agent, Machine, Net, PROVIDER, Party, RIGHT, STAKE, TENANT, VALIDATORS, World,
+    assert_slashed, forgotten, parties::INPUT_BYTES_MAX, seated, settled, start_all, verdicts,
+    world::pass,
 };
 
 /// Returns whether an auditor has committed.
@@ -116,15 +117,94 @@ fn disputed(net: &Net, count: usize, metering: u16, cheats: bool) -> Vec<LeaseId
     })
 }
 
+/// Lets the tenant dispute a receipt for a job that uses so much fuel. It must not be drawn to be
+/// audited, which the seeds see to.
+fn accused(net: &Net, fuel: u64) -> LeaseId {
+    net.change(|world| {
+        world.fuel = 2 * fuel;
+        world.probability = 500;
+        let lease = world.hand_in(1, false);
+        world.probability = 10_000;
+        world.ok(TENANT.address(), Action::Dispute { lease });
+        lease
+    })
+}
+
+/// What a job uses that is long.
+const LONG: u64 = 50_000_000_000;
+
 #[tokio::test(start_paused = true)]
-async fn however_many_disputes_are_open_a_validator_works_on_one() {
+async fn however_many_disputes_are_open_a_validator_works_on_a_short_and_a_long_one() {
     let net = Net::start(6, &VALIDATORS[..1]);
-    let leases = disputed(&net, 10, METERING_VERSION, false);
+    let mut leases = disputed(&net, 10, METERING_VERSION, false);
     let agents = start_all(&net, &VALIDATORS[..1]);
+    for lease in &leases {
+        assert_eq!(settled(&net, *lease).await, CheckState::Passed);
+    }
+    assert_eq!((agents[0].at_once(), agents[0].runs()), (1, 10));
+    leases = [1, 2, LONG, LONG + 1, 3, 4].map(|fuel| accused(&net, fuel)).to_vec();
     for lease in leases {
         assert_eq!(settled(&net, lease).await, CheckState::Passed);
     }
-    assert_eq!((agents[0].at_once(), agents[0].runs()), (1, 10));
+    assert_eq!((agents[0].at_once(), agents[0].runs()), (2, 16));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_least_work_comes_first_and_what_is_begun_is_ended() {
+    let net = Net::start(15, &VALIDATORS[..1]);
+    let agents = start_all(&net, &VALIDATORS[..1]);
+    let large = accused(&net, 5_000_000_000);
+    agents[0].ran(1).await;
+    let [medium, small] = [2_000_000_000, 1_000_000_000].map(|fuel| accused(&net, fuel));
+    for (lease, others) in [(large, vec![medium, small]), (small, vec![medium]), (medium, vec![])] {
+        net.until("it is judged", |world| world.check(lease).awaited().is_none()).await;
+        let world = net.world();
+        assert!(others.iter().all(|other| world.check(*other).awaited().is_some()));
+    }
+    assert_eq!(agents[0].runs(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_accuses_in_gives_way_to_what_somebody_does() {
+    let net = Net::start(16, &VALIDATORS[..1]);
+    let agents = start_all(&net, &VALIDATORS[..1]);
+    let [first, second] = disputed(&net, 2, METERING_VERSION, false)[..] else { panic!("two") };
+    agents[0].ran(1).await;
+    let later = accused(&net, 5_000_000_000);
+    net.until("it is judged", |world| world.check(later).awaited().is_none()).await;
+    for lease in [first, second] {
+        assert!(net.world().check(lease).awaited().is_some());
+        assert_eq!(settled(&net, lease).await, CheckState::Passed);
+    }
+    assert_eq!((agents[0].at_once(), agents[0].runs()), (1, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_a_listing_leaves_out_is_ended_all_the_same() {
+    let net = Net::start(17, &VALIDATORS[..1]);
+    let agents = start_all(&net, &VALIDATORS[..1]);
+    let lease = accused(&net, 1_000_000_000);
+    agents[0].ran(1).await;
+    net.change(|world| world.unlisted.insert(lease));
+    accused(&net, 2_000_000_000);
+    assert_eq!(settled(&net, lease).await, CheckState::Passed);
+    assert_eq!(agents[0].at_once(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn inputs_that_the_machine_has_no_memory_for_are_not_taken() {
+    let net = Net::start(18, &VALIDATORS);
+    let agents = start_all(&net, &AUDITORS[..1]);
+    seated(&net, &AUDITORS[..1]).await;
+    for (bytes, verdict) in [(INPUT_BYTES_MAX, Verdict::Agree), (101, Verdict::Unavailable)] {
+        let lease = net.change(|world| {
+            world.program_bytes = usize::try_from(bytes).unwrap();
+            world.hand_in(1, false)
+        });
+        settled(&net, lease).await;
+        assert_eq!(verdicts(&net.world(), lease), [(AUDITORS[0], verdict)]);
+    }
+    assert_eq!(agents[0].runs(), 1);
 }
 
 #[tokio::test(start_paused = true)]

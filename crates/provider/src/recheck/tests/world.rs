@@ -101,6 +101,12 @@ pub(super) struct World {
     /// A lease that the node shows under ever new names, as one that awaits its auditors.
     pub(super) forged: Option<LeaseView>,
     forgeries: u64,
+    /// How likely work is audited, in basis points.
+    pub(super) probability: u16,
+    /// The length of jobs' programs.
+    pub(super) program_bytes: usize,
+    /// The fuel that jobs may use; they use half of it.
+    pub(super) fuel: u64,
     /// How far the clocks of the parties are ahead.
     pub(super) ahead: Duration,
     events: Vec<Event>,
@@ -275,7 +281,8 @@ impl World {
         let offered = terms(metering).to_bytes();
         let offer = offers.iter().find(|offer| offer.terms.terms.as_slice() == offered);
         let offer = offer.map(|offer| offer.id).unwrap_or_else(|| self.offer(metering));
-        let number = self.ledger.network().height.to_le_bytes().to_vec();
+        let mut number = self.ledger.network().height.to_le_bytes().to_vec();
+        number.resize(self.program_bytes, 0);
         let program = ContentHash::of(&number);
         self.contents.insert(program, number);
         let spec = Spec {
@@ -286,14 +293,14 @@ impl World {
             arguments: List::default(),
             environment: List::default(),
             seed: Hash::ZERO,
-            limits: Limits { fuel: 10_000_000_000, memory_pages: 1, output_bytes: 9 },
+            limits: Limits { fuel: self.fuel, memory_pages: 1, output_bytes: 9 },
         };
-        let probability = BasisPoints::new(10_000).unwrap();
+        let probability = BasisPoints::new(self.probability).unwrap();
         let order = OrderTerms {
             class: job::ID,
             spec: Blob::new(spec.to_bytes()).unwrap(),
             constraint: Constraint::default(),
-            budget: usd(100_000),
+            budget: usd(1_000_000),
             offers: List::new(vec![offer]).unwrap(),
             audit: AuditTerms { probability, auditors, readers: Readers::Auditors },
             duration: types::Duration::from_seconds(500),
@@ -406,6 +413,9 @@ impl Net {
             unlisted: BTreeSet::new(),
             forged: None,
             forgeries: 0,
+            probability: 10_000,
+            program_bytes: 8,
+            fuel: 10_000_000_000,
             ahead: Duration::ZERO,
             events: Vec::new(),
         };
