@@ -44,6 +44,8 @@ const REFUSED_WAIT: Duration = Duration::from_secs(60);
 /// billed takes it no longer.
 const BUDGET_MIN: Duration = Duration::from_secs(60);
 const INTERPRETED_MFUEL: u64 = 20;
+/// Disputes that are worked on at a time: a short and a long one.
+const LANES: u16 = 2;
 /// What a dispute may take at most that counts as short.
 const SHORT_MAX: Duration = Duration::from_secs(10 * 60);
 /// How often disputes are looked for, besides when one is opened.
@@ -113,9 +115,6 @@ pub(crate) struct Judging<M, R> {
     recheck: Recheck<M, R>,
     validator: PublicKey,
 }
-
-/// Disputes that are worked on at a time: a short and a long one.
-const LANES: u16 = 2;
 
 /// A dispute that waits for this validator's ruling.
 #[derive(Debug)]
