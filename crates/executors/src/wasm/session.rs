@@ -131,7 +131,8 @@ impl Session {
 
     /// Checks what bounds the run from outside, where `left` is the fuel left.
     fn check_bounds(&self, left: i64) -> Result<(), Stop> {
-        if left < self.least {
+        // Who has used up its fuel has used all of it, and no more.
+        if left.max(0) < self.least {
             return Err(Stop::Abort(HostAbort::OverBill));
         }
         if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {

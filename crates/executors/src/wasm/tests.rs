@@ -330,6 +330,25 @@ fn a_run_that_uses_more_than_its_bill_is_left() {
 }
 
 #[test]
+fn a_run_that_used_up_its_fuel_is_within_a_bill_of_all_of_it() {
+    fn billed<E: Engine>(engine: &E, module: &[u8], fuel: u64, bill: Option<u64>) -> [u8; 32] {
+        let module = engine.prepare(module, &LIMITS).unwrap();
+        let limits = RunLimits { bill, ..RunLimits::with_fuel(fuel) };
+        let work = |stack: &GuestStack| engine.run(stack, &module, host(fuel), &limits);
+        GuestStack::scope(work).unwrap().unwrap().trace_root
+    }
+    let many = "(i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))";
+    let module = module("", &format!("{}(call $exit (i32.const 3))", many.repeat(20)));
+    let full = run_both(&module, FUEL).fuel_used;
+    for fuel in PAGES_PAID..full {
+        let (free, all) = (None, Some(fuel));
+        let [first, second] = [free, all].map(|bill| billed(&*COMPILER, &module, fuel, bill));
+        let [third, fourth] = [free, all].map(|bill| billed(&*INTERPRETER, &module, fuel, bill));
+        assert!([second, third, fourth].iter().all(|root| *root == first), "{fuel}");
+    }
+}
+
+#[test]
 fn a_run_can_be_stopped_from_outside() {
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let limits = RunLimits { stop: Some(stop), ..RunLimits::with_fuel(FUEL) };
