@@ -30,6 +30,8 @@ pub const RATE_MIN: Rate = match Rate::new(200) {
 };
 /// Mfuel that the machine of an auditor does in a second, at least.
 pub const AUDITOR_SPEED_MIN: u32 = 50;
+/// Mfuel that the interpreter of a validator does in a second, at least.
+const INTERPRETER_SPEED_MIN: u64 = 20;
 /// Fuel in one unit.
 pub const FUEL_PER_UNIT: u64 = 1_000_000;
 /// Arguments of one job.
@@ -301,6 +303,10 @@ impl Class for Job {
         // Who does nothing in a second never comes to the end.
         let ms = ms.and_then(|ms| u64::try_from(ms).ok()).unwrap_or(u64::MAX);
         Ok(Duration::from_ms(ms))
+    }
+
+    fn judging_time(&self, units: Units) -> Duration {
+        Duration::from_seconds(units.get().div_ceil(INTERPRETER_SPEED_MIN))
     }
 
     fn audits(&self, bytes: &[u8]) -> Result<(), Malformed> {

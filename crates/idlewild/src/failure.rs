@@ -200,10 +200,13 @@ fn advice(code: &str) -> Option<String> {
             "`idlewild wallet` shows what there is and how to get more"
         }
         "provider/stake-short" => "`idlewild provide` stakes what is needed, given the funds",
+        "order/unjudgeable" => {
+            "ask for less --fuel, in more --split parts, or let nobody check it with --private"
+        }
         "order/unmatched" => "`idlewild quote` says who could serve it and why others cannot",
         "dispute/state" => {
-            "a receipt can be disputed once, until it is paid, and not while auditors are at it; \
-             `idlewild lease LEASE` says how far that is"
+            "a tenant can dispute a receipt once, until it is paid, and not while auditors or \
+             validators are at it; `idlewild lease LEASE` says how far that is"
         }
         "order/full" => "wait for open orders to lapse, or take them back",
         "transaction/expired" | "transaction/lifetime" => "check this machine's clock",

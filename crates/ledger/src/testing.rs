@@ -187,6 +187,12 @@ impl Fixture {
         assert_eq!(self.ledger.clone().end(), before);
     }
 
+    /// Lets the time pass until which a lease's check waits.
+    pub(crate) fn lapse(&mut self, lease: LeaseId) -> Vec<Event> {
+        let until = self.lease(lease).check.awaited().unwrap();
+        self.advance(until.since(self.now()).as_ms())
+    }
+
     /// Ends the block, begins another so much later, and returns what the block and the
     /// beginning of the next brought.
     pub(crate) fn advance(&mut self, ms: u64) -> Vec<Event> {
@@ -343,9 +349,15 @@ impl Fixture {
     /// Lets both validators of the fixture say what they found.
     pub(crate) fn rule(&mut self, lease: LeaseId, ruling: Ruling) {
         for validator in ["validator", "validator 2"] {
-            let argument = Box::new(Argument::Rule { ruling });
-            self.ok(validator, Action::Argue { lease, argument });
+            self.ok(validator, self.argue(lease, Argument::Rule { ruling }));
         }
+    }
+
+    /// Returns a move in the dispute over a lease, if there is one.
+    pub(crate) fn argue(&self, lease: LeaseId, argument: Argument) -> Action {
+        let dispute = self.ledger.dispute(&lease);
+        let opened = dispute.map_or(Time::from_ms(0), |dispute| dispute.opened);
+        Action::Argue { lease, opened, argument: Box::new(argument) }
     }
 
     pub(crate) fn staked(&self, name: &str) -> u64 {

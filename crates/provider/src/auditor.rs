@@ -339,8 +339,8 @@ impl<M: Market, R: Runner> Auditing<M, R> {
         let _turn = timeout_at(until, self.turn.lock()).await.map_err(|_| Lack::Late)?;
         let work = self.recheck.gather(view, until).await?;
         let began = Instant::now();
-        // A bill of nothing for work without end keeps no other audit waiting longer than the
-        // ledger has counted.
+        // Work that is slower than its units keeps no other audit waiting longer than the ledger
+        // has counted.
         let until = until.min(began + own + CONFIRM);
         let roots = self.recheck.run(&work, EngineKind::Compiler, until).await?;
         if roots.work_root() == *work_root {

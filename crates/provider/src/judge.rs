@@ -40,14 +40,14 @@ use crate::{
 const HINTS_WAITING_MAX: usize = 64;
 /// How long a dispute waits of which the work failed, or the ruling was refused.
 const REFUSED_WAIT: Duration = Duration::from_secs(60);
-/// What each dispute may take, and the Mfuel that a slow interpreter does in a second: what was
-/// billed takes it no longer.
-const BUDGET_MIN: Duration = Duration::from_secs(60);
-const INTERPRETED_MFUEL: u64 = 20;
+/// How long work that could not be done waits at most for the next try.
+const RETRY_MAX: Duration = Duration::from_secs(10 * 60);
+/// What each dispute may take besides its work, for bringing the inputs above all.
+const BUDGET_MIN: Duration = Duration::from_secs(5 * 60);
 /// Disputes that are worked on at a time: a short and a long one.
 const LANES: u16 = 2;
 /// What a dispute may take at most that counts as short.
-const SHORT_MAX: Duration = Duration::from_secs(10 * 60);
+const SHORT_MAX: Duration = Duration::from_secs(15 * 60);
 /// How often disputes are looked for, besides when one is opened.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Rulings that are on their way to the ledger at a time.
@@ -120,6 +120,7 @@ pub(crate) struct Judging<M, R> {
 #[derive(Debug)]
 struct Case {
     view: LeaseView,
+    opened: Time,
     is_accused: bool,
     /// When there is no time left for it.
     until: Instant,
@@ -136,10 +137,18 @@ impl Case {
         (!self.is_accused, lease.settlement.units, lease.check.awaited(), lease.id)
     }
 
-    /// Returns how long its work may take: whoever bills too little for it gains nothing.
+    /// Returns how long it may take: twice what was billed takes an interpreter, since what differs
+    /// is done on the compiler too. Nobody does more than what was billed.
     fn budget(&self) -> Duration {
-        let seconds = self.view.lease.settlement.units.get() / INTERPRETED_MFUEL;
-        BUDGET_MIN.saturating_add(Duration::from_secs(seconds.saturating_mul(2)))
+        let lease = &self.view.lease;
+        let class = classes::find(lease.class);
+        let ms = class.map_or(0, |class| class.judging_time(lease.settlement.units).as_ms());
+        BUDGET_MIN.saturating_add(Duration::from_millis(ms.saturating_mul(2)))
+    }
+
+    fn begun(&self, work: AbortHandle) -> Begun {
+        let &Self { opened, is_accused, until, .. } = self;
+        Begun { lease: self.lease(), opened, is_accused, until, work }
     }
 
     /// Returns whether it belongs to the long ones.
@@ -157,7 +166,10 @@ struct Worked {
 /// A dispute that is worked on.
 struct Begun {
     lease: LeaseId,
+    opened: Time,
     is_accused: bool,
+    /// When there is no time left for the dispute.
+    until: Instant,
     work: AbortHandle,
 }
 
@@ -168,8 +180,18 @@ struct Docket {
     lanes: BTreeMap<bool, Begun>,
     /// When work that failed is tried again, and how long that was put off.
     later: BTreeMap<LeaseId, (Instant, Duration)>,
+    /// What was found, until the ledger has it.
+    found: BTreeMap<LeaseId, Found>,
     /// Rulings that are on their way.
     rulings: LeaseTasks,
+}
+
+/// A ruling that is to be said.
+#[derive(Clone, Copy)]
+struct Found {
+    opened: Time,
+    ruling: Ruling,
+    until: Instant,
 }
 
 impl Docket {
@@ -178,6 +200,18 @@ impl Docket {
         let mut lanes = self.lanes.iter();
         let is_long = *lanes.find(|(_, begun)| begun.work.id() == task)?.0;
         self.lanes.remove(&is_long)
+    }
+
+    /// Returns what was found in a dispute.
+    fn found_in(&self, case: &Case) -> Option<Found> {
+        let found = self.found.get(&case.lease())?;
+        (found.opened == case.opened).then_some(*found)
+    }
+
+    /// Returns whether there is something to do for a lease by now.
+    fn is_due(&self, lease: &LeaseId, now: Instant) -> bool {
+        let is_put_off = self.later.get(lease).is_some_and(|(at, _)| *at > now);
+        !is_put_off && !self.rulings.has(lease)
     }
 }
 
@@ -198,6 +232,7 @@ impl<M: Market, R: Runner> Judging<M, R> {
             work: JoinSet::new(),
             lanes: BTreeMap::new(),
             later: BTreeMap::new(),
+            found: BTreeMap::new(),
             rulings: LeaseTasks::at_most(RULINGS_MAX),
         };
         loop {
@@ -224,11 +259,19 @@ impl<M: Market, R: Runner> Judging<M, R> {
         docket.later.retain(|lease, _| views.iter().any(|view| view.lease.id == *lease));
         let mut cases: Vec<Case> = views.into_iter().filter_map(|view| self.case(view)).collect();
         cases.sort_by_key(Case::turn);
+        docket.found.retain(|_, found| now < found.until + HAND_IN);
+        for case in &cases {
+            if let Some(found) = docket.found_in(case)
+                && docket.is_due(&case.lease(), now)
+            {
+                self.submit(case.lease(), found, docket);
+            }
+        }
         for is_long in [false, true] {
             let is_open = |case: &&Case| {
                 let lease = &case.lease();
-                let is_put_off = docket.later.get(lease).is_some_and(|(at, _)| *at > now);
-                case.is_long() == is_long && !is_put_off && !docket.rulings.has(lease)
+                let is_found = docket.found_in(case).is_some();
+                case.is_long() == is_long && !is_found && docket.is_due(lease, now)
             };
             let first = cases.iter().find(is_open);
             match (docket.lanes.get(&is_long), first) {
@@ -240,14 +283,13 @@ impl<M: Market, R: Runner> Judging<M, R> {
                     }
                 }
                 (None, Some(case)) => {
-                    let (lease, is_accused) = (case.lease(), case.is_accused);
-                    let until = case.until.min(now + case.budget());
+                    let budget = case.until.min(now + case.budget());
                     let (this, view) = (Arc::clone(self), case.view.clone());
                     let work = docket.work.spawn(async move {
-                        let ruling = timeout_at(until, this.rule(&view, until)).await;
-                        Worked { until, ruling: ruling.unwrap_or(Err(Lack::Late)) }
+                        let ruling = timeout_at(budget, this.rule(&view, budget)).await;
+                        Worked { until: budget, ruling: ruling.unwrap_or(Err(Lack::Late)) }
                     });
-                    docket.lanes.insert(is_long, Begun { lease, is_accused, work });
+                    docket.lanes.insert(is_long, case.begun(work));
                 }
                 (None, None) => {}
             }
@@ -270,7 +312,8 @@ impl<M: Market, R: Runner> Judging<M, R> {
     /// Takes what came of the work: says it, or tries again later while there is time.
     fn take(self: &Arc<Self>, done: Result<(Id, Worked), JoinError>, docket: &mut Docket) {
         let task = done.as_ref().map_or_else(JoinError::id, |(task, _)| *task);
-        let Some(Begun { lease, .. }) = docket.ended(task) else { return };
+        let Some(begun) = docket.ended(task) else { return };
+        let lease = begun.lease;
         let Worked { until, ruling } = match done {
             Ok((_, worked)) => worked,
             Err(error) if error.is_cancelled() => return,
@@ -280,27 +323,36 @@ impl<M: Market, R: Runner> Judging<M, R> {
                 return;
             }
         };
-        let wait = docket.later.get(&lease).map_or(RETRY, |(_, wait)| *wait * 2);
-        let again = Instant::now() + wait;
         let ruling = match ruling {
             Ok(ruling) => ruling,
-            Err(lack) if lack.may_pass() && again < until => {
-                tracing::debug!(%lease, "the disputed work waits: {lack}");
-                docket.later.insert(lease, (again, wait));
-                return;
-            }
             Err(lack) => {
+                let wait = docket.later.get(&lease).map_or(RETRY, |(_, wait)| *wait * 2);
+                let wait = wait.min(RETRY_MAX);
+                let again = Instant::now() + wait;
+                if lack.may_pass() && again < until {
+                    tracing::debug!(%lease, "the disputed work waits: {lack}");
+                    docket.later.insert(lease, (again, wait));
+                    return;
+                }
                 tracing::warn!(%lease, "the disputed work could not be done: {lack}");
                 Ruling::Unavailable
             }
         };
         tracing::info!(%lease, ruling = ruling.name(), "judged a dispute");
-        // Should it be refused, the work is not done again at once.
-        docket.later.insert(lease, (Instant::now() + REFUSED_WAIT, wait));
+        let found = Found { opened: begun.opened, ruling, until: begun.until };
+        docket.found.insert(lease, found);
+        self.submit(lease, found, docket);
+    }
+
+    /// Says what was found. Should it be refused, it is said again after a while, as long as the
+    /// ledger waits for it.
+    fn submit(self: &Arc<Self>, lease: LeaseId, found: Found, docket: &mut Docket) {
+        docket.later.insert(lease, (Instant::now() + REFUSED_WAIT, REFUSED_WAIT));
+        let Found { opened, ruling, until } = found;
         let argument = Box::new(Argument::Rule { ruling });
         let this = Arc::clone(self);
-        let say = async move { this.say(Action::Argue { lease, argument }, until).await };
-        docket.rulings.begin(lease, say);
+        let action = Action::Argue { lease, opened, argument };
+        docket.rulings.begin(lease, async move { this.say(action, until).await });
     }
 
     /// Returns the dispute over a lease, if it waits for this validator's ruling and there is time.
@@ -310,8 +362,9 @@ impl<M: Market, R: Runner> Judging<M, R> {
         if rerun.rulings.iter().any(|ruled| ruled.validator == self.validator) {
             return None;
         }
-        let (is_accused, until) = (dispute.is_accused(), self.recheck.until(&view)?);
-        Some(Case { view, is_accused, until })
+        let (opened, is_accused) = (dispute.opened, dispute.is_accused());
+        let until = self.recheck.until(&view)?;
+        Some(Case { view, opened, is_accused, until })
     }
 
     /// Submits a ruling until it is heard: the work behind it may have taken hours.

@@ -102,17 +102,24 @@ impl Dispute {
         let (agree, unavailable) = (count(Verdict::Agree), count(Verdict::Unavailable));
         match self.accuser {
             _ if agree > unavailable => CheckState::Passed,
-            Accuser::Nobody if agree == 0 && unavailable > 0 => CheckState::Unavailable,
+            Accuser::Nobody if agree == 0 && unavailable > 0 && self.lacks() => {
+                CheckState::Unavailable
+            }
             _ => CheckState::Unattended,
         }
     }
 
+    /// Returns whether validators could not do the work either, and none found it right.
+    fn lacks(&self) -> bool {
+        let Game::Rerun(Rerun { rulings }) = &self.game else { return false };
+        let says = |what| rulings.iter().any(|ruled| ruled.ruling == what);
+        says(Ruling::Unavailable) && !says(Ruling::Root { root: self.work_root })
+    }
+
     /// Returns whether a validator's engines differ.
     fn differs(&self) -> bool {
-        match &self.game {
-            Game::Rerun(rerun) => rerun.rulings.iter().any(|ruled| ruled.ruling == Ruling::Differs),
-            Game::Bisection(_) => false,
-        }
+        let Game::Rerun(Rerun { rulings }) = &self.game else { return false };
+        rulings.iter().any(|ruled| ruled.ruling == Ruling::Differs)
     }
 }
 

@@ -57,7 +57,7 @@ pub struct Parameters {
     pub commit_window_ms: Duration,
     /// How long auditors have to reveal.
     pub reveal_window_ms: Duration,
-    /// How long a dispute may take, or a move in it, besides 64 times what the lease could run.
+    /// How long a dispute may take, or a move in it, besides the time for its work.
     pub dispute_window_ms: Duration,
     /// The least that a tenant locks who disputes a receipt, in micro-USD.
     pub dispute_bond: Amount,
@@ -156,7 +156,6 @@ impl Parameters {
             release_window_ms: Duration::from_seconds(2),
             reclaim_notice_ms: Duration::from_seconds(10),
             epoch_ms: Duration::from_seconds(600),
-            unbonding_ms: Duration::from_seconds(600),
             change_delay_ms: Duration::from_seconds(60),
             open_orders_max: 4_096,
             commit_window_ms: Duration::from_seconds(20),
@@ -214,11 +213,12 @@ impl Parameters {
         Ok(())
     }
 
-    /// Returns how much longer unbonding takes than all windows of a lease together: what there is
-    /// for the work of disputes.
+    /// Returns the time for the work of a dispute in which somebody accuses: half of what unbonding
+    /// takes longer than all windows of a lease together.
     #[must_use]
-    pub fn spare(&self) -> Duration {
-        Duration::from_ms(self.unbonding_ms.as_ms().saturating_sub(self.exposed_ms().as_ms()))
+    pub fn judging(&self) -> Duration {
+        let spare = self.unbonding_ms.as_ms().saturating_sub(self.exposed_ms().as_ms());
+        Duration::from_ms(spare / 2)
     }
 
     /// Returns how long stake can still be lost after a lease was matched, but for the time that
@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn stake_cannot_leave_before_the_windows_close() {
-        let release_window_ms = Duration::from_seconds(600);
+        let release_window_ms = Duration::from_seconds(21 * 24 * 3600);
         let parameters = Parameters { release_window_ms, ..Parameters::local() };
         assert_eq!(parameters.validate(), Err(ParametersError::Unbonding));
     }

@@ -99,6 +99,7 @@ rejections! {
     56 DisputeNotYours "dispute/not-yours" "the signer is no validator, or not the one whose move it is";
     57 DisputeTwice "dispute/twice" "the validator has ruled already";
     58 DisputeArgument "dispute/argument" "the dispute does not take this move now";
+    59 OrderUnjudgeable "order/unjudgeable" "validators could not do so much work once more in the time of a dispute; ask for less, or let nobody but the provider read the inputs";
 }
 
 impl fmt::Display for Reject {

@@ -134,6 +134,8 @@ pub enum Action {
     Argue {
         /// The lease.
         lease: LeaseId,
+        /// When the dispute was opened: what is meant for an earlier one does not count in a later.
+        opened: Time,
         /// The move.
         argument: Box<Argument>,
     },
@@ -160,7 +162,7 @@ codec!(enum Action {
     18 = CommitAudit { lease, commitment },
     19 = RevealAudit { lease, salt, finding },
     20 = Dispute { lease },
-    21 = Argue { lease, argument },
+    21 = Argue { lease, opened, argument },
 });
 
 impl Action {

@@ -54,7 +54,7 @@ fn signed_transactions() -> Vec<SignedTransaction> {
     });
     let moves = audits::arguments().into_iter().map(|argument| {
         let argument = Box::new(argument);
-        Action::Argue { lease: lease(), argument }
+        Action::Argue { lease: lease(), opened: Time::from_ms(9), argument }
     });
     actions.extend(reveals.into_iter().chain(moves));
     let sign = |action| {

@@ -39,7 +39,7 @@ enum Command {
     /// Locks a bond: what the work costs, and at least what the network asks for. Validators do
     /// the work once more; if the receipt is wrong, you have everything back and a part of what
     /// the provider loses; if it is right, the bond is lost. Possible once, until the provider is
-    /// paid, and not while auditors are at it.
+    /// paid, and not while auditors or validators are at it.
     Open {
         /// The lease
         #[arg(value_name = "LEASE")]

@@ -215,7 +215,8 @@ mod tests {
         // Where as many could not, it is paid, though nobody decided it.
         of(Accuser::Nobody, &[], Some("+?"), &[Unattended, Forfeited]);
         of(Accuser::Nobody, &[], Some(""), &[Unattended, Forfeited]);
-        of(Accuser::Nobody, &[], Some("??"), &[Unavailable]);
+        of(Accuser::Nobody, &[], Some("??"), &[Unattended, Forfeited]);
+        of(Accuser::Nobody, &[Ruling::Unavailable], Some("??"), &[Unavailable]);
         for accuser in [auditor, tenant, Accuser::Nobody] {
             let ended = |outcome| dispute(accuser, &[], Some(outcome));
             assert_ends(None, Some(&ended(Outcome::Upheld)), &[Passed]);

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use api::{Client, LeaseQuery};
 use rustix::process::{Pid, Signal, kill_process};
@@ -65,6 +66,11 @@ impl Between {
             }
         });
         Self { url, answered, _hold: hold }
+    }
+
+    /// Waits until the node answered: a command that ended before is not waited for.
+    fn wait(&self) {
+        self.answered.recv_timeout(Duration::from_secs(60)).expect("the command submits something");
     }
 }
 
@@ -149,7 +155,7 @@ async fn an_order_that_is_on_its_way_at_ctrl_c_is_closed() {
     let up = network().await;
     let between = Between::new(&up, Fate::FirstHeld);
     let process = run(&up, &between).spawn().unwrap();
-    between.answered.recv().unwrap();
+    between.wait();
     kill_process(Pid::from_child(&process), Signal::INT).unwrap();
     let ended = ended(&process.wait_with_output().unwrap()).with_code(130);
     let closed = closed_leases(&up).await;
@@ -166,7 +172,7 @@ async fn jobs_that_wait_for_a_provider_at_ctrl_c_are_no_success() {
     let process = command.args(["--wait", "1h", "--split", "2"]).spawn().unwrap();
     // Who asks again found everybody busy.
     for _ in 0..2 {
-        between.answered.recv().unwrap();
+        between.wait();
     }
     kill_process(Pid::from_child(&process), Signal::INT).unwrap();
     let ended = ended(&process.wait_with_output().unwrap()).with_code(130);

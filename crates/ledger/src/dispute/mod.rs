@@ -82,11 +82,11 @@ fn play(game: &mut Game) -> &mut dyn Play {
 /// its lease run.
 fn window(state: &State, lease: &Lease, accuser: Accuser) -> Time {
     let parameters = state.parameters();
-    let spare = parameters.spare().as_ms();
+    let most = parameters.judging().as_ms();
     let could_run = lease.ends.since(lease.created).as_ms();
     let longer = match accuser {
-        Accuser::Nobody => could_run.saturating_mul(SLOWDOWN).min(spare / 4),
-        Accuser::Auditor { .. } | Accuser::Tenant { .. } => spare / 2,
+        Accuser::Nobody => could_run.saturating_mul(SLOWDOWN).min(most / 2),
+        Accuser::Auditor { .. } | Accuser::Tenant { .. } => most,
     };
     state.now().after(parameters.dispute_window_ms).after(Duration::from_ms(longer))
 }
@@ -210,16 +210,11 @@ fn end(state: &mut State, lease: Lease, dispute: &Dispute) -> Result<(), Broken>
     if !is_tenants || check == CheckState::Failed {
         audit::remember(state, &lease, check)?;
     }
-    let payees: Vec<Address> = match dispute.accuser {
-        Accuser::Auditor { .. } | Accuser::Nobody => right().map(|(auditor, _)| *auditor).collect(),
-        // They were paid when they had done the audit.
-        Accuser::Tenant { .. } => vec![],
-    };
     let fee = audit.as_ref().map_or(Amount::ZERO, |audit| audit.fee);
-    // Auditors were paid out of it, whether they were right or not.
-    let premium = match dispute.is_after_audit(audit.as_ref()) {
-        true => Amount::ZERO,
-        false => lease.settlement.premium,
+    let (payees, premium) = match dispute.is_after_audit(audit.as_ref()) {
+        // Auditors were paid out of it, whether they were right or not.
+        true => (vec![], Amount::ZERO),
+        false => (right().map(|(auditor, _)| *auditor).collect(), lease.settlement.premium),
     };
     audit::conclude(state, lease, check, &payees, fee, premium)
 }

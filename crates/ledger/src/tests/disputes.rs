@@ -145,9 +145,9 @@ fn engines_that_differ_refund_and_slash_nobody() {
         let tenant = fixture.wallet("tenant");
         let stake = fixture.ledger.network().stake;
         let (lease, _) = audited(&mut fixture, "work", &["other"]);
-        let argument = Box::new(Argument::Rule { ruling: ruled });
+        let argument = Argument::Rule { ruling: ruled };
         // One of two decides that more than two thirds are out of reach.
-        fixture.ok("validator", Action::Argue { lease, argument });
+        fixture.ok("validator", fixture.argue(lease, argument));
         // The work costs nothing; its premium paid the auditor.
         let back = tenant - 5_000;
         assert_eq!((fixture.check(lease), fixture.wallet("tenant")), ("undecided", back));
@@ -160,11 +160,11 @@ fn engines_that_differ_refund_and_slash_nobody() {
 fn a_dispute_that_nobody_judges_ends_undecided() {
     let mut fixture = Fixture::with_auditors();
     let (lease, _) = audited(&mut fixture, "work", &["other"]);
-    let argument = Box::new(Argument::Rule { ruling: ruling("other") });
-    fixture.ok("validator", Action::Argue { lease, argument });
+    let argument = Argument::Rule { ruling: ruling("other") };
+    fixture.ok("validator", fixture.argue(lease, argument));
     // The window, and half of what unbonding takes longer than all windows.
-    let spare = 600_000 - (60_000 + 2_000 + 2_000 + 2 * 60_000 + 3 * 30_000);
-    assert_eq!(fixture.ledger.parameters().spare().as_ms(), spare);
+    let spare = 21 * 86_400_000 - (60_000 + 2_000 + 2_000 + 2 * 60_000 + 3 * 30_000);
+    assert_eq!(fixture.ledger.parameters().judging().as_ms(), spare / 2);
     fixture.advance(60_000 + spare / 2 - 1);
     assert_eq!(fixture.check(lease), "disputed");
     fixture.advance(1);
@@ -185,8 +185,8 @@ fn unattended(fixture: &mut Fixture, work: &str) -> (LeaseId, &'static str) {
         fixture.reveal(lease, name, finding);
     }
     assert_eq!(fixture.check(lease), "disputed");
-    let argument = Box::new(Argument::Rule { ruling: Ruling::Unavailable });
-    fixture.ok("validator", Action::Argue { lease, argument });
+    let argument = Argument::Rule { ruling: Ruling::Unavailable };
+    fixture.ok("validator", fixture.argue(lease, argument));
     assert_eq!(fixture.check(lease), "unattended");
     (lease, drawn[0])
 }
@@ -203,12 +203,23 @@ fn what_nobody_decided_the_tenant_may_dispute() {
     assert_eq!((fixture.staked("provider"), fixture.staked(friend)), (STAKE / 2, STAKE / 4));
     fixture.refused("tenant", Action::Dispute { lease }, Reject::DisputeState);
 
-    // It has one try.
+    // Where it is right, who had agreed is paid.
+    let mut fixture = Fixture::with_auditors();
+    let (lease, right) = unattended(&mut fixture, "work");
+    let before = fixture.wallet(right);
+    fixture.ok("tenant", Action::Dispute { lease });
+    fixture.rule(lease, ruling("work"));
+    assert_eq!((fixture.check(lease), fixture.wallet(right)), ("passed", before + 5_000));
+
+    // It has one try, and what was said of the dispute before does not count in it.
     let mut fixture = Fixture::with_auditors();
     let (lease, _) = unattended(&mut fixture, "work");
+    let late = fixture.argue(lease, Argument::Rule { ruling: Ruling::Unavailable });
+    fixture.advance(1);
     fixture.ok("tenant", Action::Dispute { lease });
-    let argument = Box::new(Argument::Rule { ruling: Ruling::Unavailable });
-    fixture.ok("validator", Action::Argue { lease, argument });
+    fixture.refused("validator 2", late, Reject::DisputeState);
+    let argument = Argument::Rule { ruling: Ruling::Unavailable };
+    fixture.ok("validator", fixture.argue(lease, argument));
     assert_eq!(fixture.check(lease), "unattended");
     fixture.refused("tenant", Action::Dispute { lease }, Reject::DisputeState);
 }
@@ -327,17 +338,16 @@ fn disputes_with_an_accuser_are_listed_first() {
 fn only_validators_judge_and_each_once() {
     let mut fixture = Fixture::with_auditors();
     let (lease, drawn) = audited(&mut fixture, "work", &["other"]);
-    let rule_on = |lease| {
-        let argument = Argument::Rule { ruling: ruling("x") };
-        Action::Argue { lease, argument: Box::new(argument) }
-    };
-    let rule = || rule_on(lease);
+    let argument = || Argument::Rule { ruling: ruling("x") };
+    let rule = fixture.argue(lease, argument());
+    let rule = || rule.clone();
     let other = fixture.handed_in(1, "work");
-    fixture.refused("validator", rule_on(other), Reject::DisputeState);
+    let elsewhere = fixture.argue(other, argument());
+    fixture.refused("validator", elsewhere, Reject::DisputeState);
     for stranger in ["tenant", "node", &format!("{} node", drawn[0])] {
         fixture.refused(stranger, rule(), Reject::DisputeNotYours);
     }
-    let pick = Action::Argue { lease, argument: Box::new(Argument::Pick { part: 0 }) };
+    let pick = fixture.argue(lease, Argument::Pick { part: 0 });
     fixture.refused("validator", pick, Reject::DisputeArgument);
     fixture.ok("validator", rule());
     fixture.refused("validator", rule(), Reject::DisputeTwice);
@@ -400,7 +410,7 @@ fn stake_on_its_way_back_is_lost_too() {
     assert!(events.iter().any(is_slash), "{events:?}");
     let wild = Row::Wallet(fixture.provider());
     let before = fixture.wild(wild);
-    fixture.advance(600_000);
+    fixture.advance(21 * 86_400_000);
     assert_eq!(fixture.wild(wild), before + 50_000_000 + 49_986_133);
     assert_eq!(fixture.ended().unbondings(&fixture.provider()), []);
 }
@@ -433,8 +443,8 @@ fn a_tenant_gets_nothing_by_a_dispute_that_nobody_can_judge() {
         let lease = fixture.handed_in(1, "work");
         let tenant = fixture.wallet("tenant");
         fixture.ok("tenant", Action::Dispute { lease });
-        let argument = Box::new(Argument::Rule { ruling: ruled });
-        fixture.ok("validator", Action::Argue { lease, argument });
+        let argument = Argument::Rule { ruling: ruled };
+        fixture.ok("validator", fixture.argue(lease, argument));
         assert_eq!(fixture.check(lease), check_after);
         let back = if ruled == Ruling::Differs { 10_000 } else { 0 };
         assert_eq!(fixture.wallet("tenant"), tenant + back);
@@ -465,11 +475,11 @@ fn whoever_is_tenant_provider_and_auditor_at_once_takes_nothing_from_others() {
     fixture.commit(lease, drawn[1], types::Finding::Unavailable);
     fixture.reveal(lease, drawn[0], found("work"));
     fixture.reveal(lease, drawn[1], types::Finding::Unavailable);
-    fixture.advance(700_000);
+    fixture.lapse(lease);
     assert_eq!(fixture.check(lease), "unattended");
     fixture.advance(2_000);
-    // The offer's place, the fee, and the premium of two audits that nobody was paid for.
-    assert_eq!(sum(&fixture), before - 1_000 - 400 - 10_000);
+    // The fee, and the premium of two audits that nobody was paid for.
+    assert_eq!(sum(&fixture), before - 400 - 10_000);
 }
 
 #[test]

@@ -54,10 +54,11 @@ fn stake_waits_on_its_way_back() {
     fixture.ok("provider", Action::Unstake { amount: usd(150_000_000) });
     assert_eq!((stake(&fixture), fixture.ledger.network().stake), (50_000_000, usd(250_000_000)));
     let waiting = fixture.ended().unbondings(&provider);
-    assert_eq!(waiting[0].until, fixture.in_ms(600_000));
+    let unbonding = fixture.ledger.parameters().unbonding_ms.as_ms();
+    assert_eq!(waiting[0].until, fixture.in_ms(unbonding));
     let wallet =
         |fixture: &Fixture| fixture.ledger.balance(Row::Wallet(provider), Asset::Wild).get();
-    fixture.advance(599_999);
+    fixture.advance(unbonding - 1);
     assert_eq!((fixture.ended().unbondings(&provider).len(), wallet(&fixture)), (1, 800_000_000));
     fixture.advance(1);
     assert_eq!((fixture.ended().unbondings(&provider).len(), wallet(&fixture)), (0, 950_000_000));

@@ -56,7 +56,7 @@ fn recorded() -> Fixture {
 fn the_same_blocks_give_the_same_root_and_it_is_pinned() {
     let (first, second) = (recorded().ledger.end().root, recorded().ledger.end().root);
     assert_eq!(first, second);
-    let pinned = "0282b1453ececc53797f3c6fbf47dc82a38ba529733df336ca88e3537815a5ee";
+    let pinned = "c09373a3b32f91454652c2c4a8828963b06e7995230135bb28f15fd26409a189";
     assert_eq!(first.to_string(), pinned);
 }
 

@@ -1,6 +1,6 @@
 //! `argue`: a move in a dispute.
 
-use types::{Accuser, Argument, Event, Lease, LeaseId, Reject};
+use types::{Accuser, Argument, Event, Lease, LeaseId, Reject, Time};
 
 use super::{Context, Execute, known_lease, provider_of};
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
 
 pub(super) struct Argue<'a> {
     pub(super) lease: LeaseId,
+    pub(super) opened: Time,
     pub(super) argument: &'a Argument,
 }
 
@@ -25,10 +26,10 @@ impl Execute for Argue<'_> {
     type Plan = Plan;
 
     fn check(&self, state: &State, context: &Context) -> Result<Plan, Reject> {
-        let &Self { lease: id, argument } = self;
+        let &Self { lease: id, opened, argument } = self;
         let lease = known_lease(state, id)?;
         let known: Option<types::Dispute> = state.get(Key::Dispute(id))?;
-        let known = known.filter(|dispute| dispute.outcome.is_none());
+        let known = known.filter(|known| known.opened == opened && known.outcome.is_none());
         let dispute = known.ok_or(Reject::DisputeState)?;
         let signer = context.signer;
         let acts_for = provider_of(state, &signer)?;

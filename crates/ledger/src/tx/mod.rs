@@ -106,8 +106,8 @@ pub(crate) fn execute(state: &mut State, verified: &Verified) -> Result<(), Reje
             run(state, context, &reveal_audit::RevealAudit { lease, salt, finding })
         }
         &Action::Dispute { lease } => run(state, context, &dispute::Dispute { lease }),
-        Action::Argue { lease, argument } => {
-            run(state, context, &argue::Argue { lease: *lease, argument })
+        &Action::Argue { lease, opened, ref argument } => {
+            run(state, context, &argue::Argue { lease, opened, argument })
         }
     }
 }

@@ -121,6 +121,9 @@ pub(crate) fn demand<'a>(state: &State, terms: &'a OrderTerms) -> Result<Demand<
     if !audit_holds {
         return Err(Reject::OrderAudit);
     }
+    if is_audited && class.judging_time(units) > parameters.judging() {
+        return Err(Reject::OrderUnjudgeable);
+    }
     if terms.budget < parameters.receipt_minimum {
         return Err(Reject::OrderBudget);
     }

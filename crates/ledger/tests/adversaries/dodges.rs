@@ -34,20 +34,21 @@ pub(crate) fn withholds(parameters: &Parameters, leases: i32) -> Trial {
 
 /// Takes all auditors' time for more than a day with a job of its own, then hands in a fake.
 pub(crate) fn floods(parameters: &Parameters) -> Trial {
-    /// At a thousand a second, twice of it take longer than a day.
-    const UNITS: u64 = 43_300_000;
+    const JOBS: u64 = 3;
+    /// Of each; at a thousand a second, twice of all take longer than a day.
+    const UNITS: u64 = 14_500_000;
     let (audit, flood) = (audits(500, 1), audits(10_000, 7));
     let price = limit_price(parameters, &audit, 1);
     let rate = classes::CLASSES[0].rate_min();
     let cost = rate.cost(types::Units::new(UNITS).unwrap()).unwrap().get();
     // Seven audits are paid for, besides the fee; in the honest world nothing of this is spent.
-    let paid = float((cost * 7).try_into().unwrap());
-    let fee = float(cost.try_into().unwrap()) * (1.0 - net(parameters));
+    let paid = float((JOBS * cost * 7).try_into().unwrap());
+    let fee = float((JOBS * cost).try_into().unwrap()) * (1.0 - net(parameters));
     let storage = float(parameters.storage_stake.get().try_into().unwrap());
     Trial {
         adversary: "floods auditors",
         setting: format!(
-            "a job of 12 hours with itself at {cost} µUSD and k 7, then 1 × {price} µUSD"
+            "{JOBS} jobs of 4 hours with itself at {cost} µUSD and k 7, then 1 × {price} µUSD"
         ),
         computed: gain_of_fakes(parameters, &audit, 0, 1, price) - paid - fee - storage,
         weight: 5,
@@ -58,7 +59,9 @@ pub(crate) fn floods(parameters: &Parameters) -> Trial {
                 world.post("provider 2", rate.get());
                 let (provider, tenant, work) = ("provider 2", "tenant 2", Work::Known);
                 let deal = Deal { provider, tenant, work, price: UNITS, audit: flood };
-                world.play(&deal).unwrap();
+                for _ in 0..JOBS {
+                    world.play(&deal).unwrap();
+                }
                 world.pass(1);
             }
             let work = player.work(Work::Fake);

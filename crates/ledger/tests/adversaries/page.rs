@@ -55,8 +55,8 @@ const OPEN: &str = "
   nobody is slashed, though who is accused is not paid. A judge takes those first in which somebody
   accuses, and of these what is the least work: each that is to come before a fake costs a bond or a
   stake, and has to be less work than the fake. A long one that is begun holds up other long ones.
-- Work that takes a validator's interpreter longer than the window of a dispute, which is ten days:
-  it is undecided.
+  No work is checked that an interpreter of 20 Mfuel a second could not do in the window.
+- Validators that are slower than that.
 - Work that few machines can do, such as jobs with more memory than most have: auditors are drawn
   among those who can, who may be friends of whoever serves such work.
 - Auditors that are kept off the network until friends are drawn instead, twice a lease.

@@ -1,6 +1,6 @@
 //! How auditors and validators play.
 
-use types::{Action, Argument, CheckState, Finding, Hash, LeaseId, Opening, Ruling};
+use types::{Action, Argument, CheckState, Dispute, Finding, Hash, LeaseId, Opening, Ruling};
 
 use crate::world::{AUDITORS, Job, VALIDATORS, World, address, found};
 
@@ -125,8 +125,9 @@ impl World {
                 Some(root) => Ruling::Root { root },
                 None => Ruling::Unavailable,
             };
-            let argument = Box::new(Argument::Rule { ruling });
-            acted |= self.run(name, Action::Argue { lease: job.lease, argument }).is_ok();
+            let (lease, argument) = (job.lease, Box::new(Argument::Rule { ruling }));
+            let Some(Dispute { opened, .. }) = self.ledger.dispute(&lease) else { continue };
+            acted |= self.run(name, Action::Argue { lease, opened, argument }).is_ok();
         }
         acted
     }

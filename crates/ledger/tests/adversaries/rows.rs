@@ -351,9 +351,9 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         adversary: "floods auditors",
-        does: "takes the time of all auditors for a day with a job of its own, then fakes one at its limit",
+        does: "takes the time of all auditors for a day with jobs of its own, then fakes one at its limit",
         gains: "nothing more: validators do the audit",
-        loses: "what its own job and its audits cost, and as wrong output",
+        loses: "what its own jobs and their audits cost, and as wrong output",
         found: "as wrong output, by the validators",
         test: "full_auditors_do_not_let_a_fake_pass",
         measured: Some((Verdict::Loses, |parameters| vec![floods(parameters)])),

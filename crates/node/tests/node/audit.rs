@@ -99,9 +99,11 @@ async fn drawn(network: &Network, market: &Market, program: ContentHash, auditor
     lease
 }
 
-async fn rule(validator: &Submitter, lease: LeaseId) {
+async fn rule(network: &Network, validator: &Submitter, lease: LeaseId) {
+    let view = network.client.lease(lease).await.unwrap();
+    let opened = view.dispute.unwrap().opened;
     let argument = Box::new(Argument::Rule { ruling: Ruling::Unavailable });
-    validator.submit(Action::Argue { lease, argument }).await.unwrap();
+    validator.submit(Action::Argue { lease, opened, argument }).await.unwrap();
 }
 
 /// Returns which of the auditors have the audit of a lease to do.
@@ -163,7 +165,7 @@ async fn who_checks_a_lease_reads_its_inputs_as_long_as_that_takes_and_no_others
     check(true, false).await;
     checks[1].reveal(lease).await;
     check(false, true).await;
-    rule(&ruler, lease).await;
+    rule(&network, &ruler, lease).await;
     check(false, false).await;
     let ended = network.client.lease(lease).await.unwrap();
     assert_eq!(ended.lease.check, CheckState::Undecided);
@@ -231,7 +233,7 @@ async fn audits_and_disputes_are_listed_page_by_page_and_outlive_node_and_histor
             auditor.reveal(*lease).await;
         }
     }
-    rule(&ruler, leases[1]).await;
+    rule(&network, &ruler, leases[1]).await;
 
     let all = async |network: &Network| {
         (

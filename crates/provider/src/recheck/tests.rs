@@ -184,7 +184,8 @@ async fn only_slowness_lets_one_engine_accuse() {
 #[tokio::test(start_paused = true)]
 async fn inputs_that_cannot_be_had_slash_nobody_and_others_are_drawn() {
     let net = Net::start(3, &VALIDATORS);
-    let agents = start_all(&net, &AUDITORS);
+    let mut agents = start_all(&net, &AUDITORS);
+    agents.extend(VALIDATORS.map(|party| Agent::start(&net, party, Machine::Crashing)));
     seated(&net, &AUDITORS).await;
     let (tenant, lease) = net.change(|world| {
         let tenant = world.wallet(TENANT);

@@ -276,7 +276,7 @@ impl Reference {
 
     pub(super) fn check_terms(&self, terms: &OrderTerms) -> Result<(), Reject> {
         let class = classes::find(terms.class).ok_or(Reject::ClassUnknown)?;
-        class.units_max(terms.spec.as_slice()).map_err(|_| Reject::OrderMalformed)?;
+        let units = class.units_max(terms.spec.as_slice()).map_err(|_| Reject::OrderMalformed)?;
         ensure(self.is_within_horizon(terms.expires), Reject::OrderExpiry)?;
         let lasts_long_enough = terms.duration >= Duration::from_seconds(1);
         let ends_in_time = terms.duration <= self.parameters.market_horizon_ms;
@@ -291,6 +291,8 @@ impl Reference {
             }
         };
         ensure(is_consistent, Reject::OrderAudit)?;
+        let judged_ms = class.judging_time(units).as_ms();
+        ensure(auditors == 0 || judged_ms <= self.judging_ms(), Reject::OrderUnjudgeable)?;
         ensure(terms.budget >= self.parameters.receipt_minimum, Reject::OrderBudget)
     }
 

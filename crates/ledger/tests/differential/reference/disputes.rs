@@ -4,7 +4,7 @@
 use ledger::key::Row;
 use types::{
     Accuser, Address, Amount, Argument, Asset, CheckState, Dispute, Duration, Event, Game, Hash,
-    LeaseId, List, Outcome, Readers, Reject, Rerun, Ruled, Ruling, Unbonding, Verdict,
+    LeaseId, List, Outcome, Readers, Reject, Rerun, Ruled, Ruling, Time, Unbonding, Verdict,
 };
 
 use super::{Reference, actions::ensure, runs};
@@ -38,10 +38,8 @@ impl Reference {
         Ok(())
     }
 
-    pub(super) fn open_dispute(&mut self, id: LeaseId, accuser: Accuser) {
-        let lease = self.lease(&id).expect("it is disputed").clone();
-        let class = classes::find(lease.class).expect("a lease's class is in the table");
-        assert!(class.steps().is_none(), "no class is played in bisection yet");
+    /// Returns half of what unbonding takes longer than all windows.
+    pub(super) fn judging_ms(&self) -> u64 {
         let parameters = &self.parameters;
         let windows = [
             parameters.start_window_ms.as_ms(),
@@ -51,7 +49,14 @@ impl Reference {
             3 * parameters.commit_window_ms.as_ms(),
             3 * parameters.reveal_window_ms.as_ms(),
         ];
-        let half_ms = (parameters.unbonding_ms.as_ms() - windows.iter().sum::<u64>()) / 2;
+        (parameters.unbonding_ms.as_ms() - windows.iter().sum::<u64>()) / 2
+    }
+
+    pub(super) fn open_dispute(&mut self, id: LeaseId, accuser: Accuser) {
+        let lease = self.lease(&id).expect("it is disputed").clone();
+        let class = classes::find(lease.class).expect("a lease's class is in the table");
+        assert!(class.steps().is_none(), "no class is played in bisection yet");
+        let half_ms = self.judging_ms();
         let ran_ms = lease.ends.since(lease.created).as_ms();
         let is_accused = accuser != Accuser::Nobody;
         let work_ms = if is_accused { half_ms } else { ran_ms.saturating_mul(64).min(half_ms / 2) };
@@ -75,10 +80,12 @@ impl Reference {
         &mut self,
         signer: Address,
         id: LeaseId,
+        opened: Time,
         argument: &Argument,
     ) -> Result<(), Reject> {
         ensure(self.lease(&id).is_some(), Reject::LeaseUnknown)?;
         let dispute = self.disputes.get(&id).filter(|dispute| dispute.outcome.is_none());
+        let dispute = dispute.filter(|dispute| dispute.opened == opened);
         let Game::Rerun(Rerun { rulings }) = &dispute.ok_or(Reject::DisputeState)?.game else {
             unreachable!("every dispute is a rerun");
         };
@@ -141,8 +148,7 @@ impl Reference {
         let is_refuted = |root: &Hash| match outcome {
             Outcome::Upheld => *root != work_root,
             Outcome::Overturned { root: Some(right) } => *root != right,
-            Outcome::Overturned { root: None } => *root == work_root,
-            Outcome::Undecided => false,
+            Outcome::Overturned { root: None } | Outcome::Undecided => false,
         };
         let found = self.found(id);
         let (wrong, right): (Vec<_>, Vec<_>) =
@@ -177,7 +183,8 @@ impl Reference {
             self.remember(id, check);
         }
         self.conclude_check(id, check);
-        let payees: Vec<Address> = match by_tenant {
+        let were_paid = by_tenant && self.checked_before(id) == CheckState::Passed;
+        let payees: Vec<Address> = match were_paid {
             true => Vec::new(),
             false => right.iter().map(|(auditor, _)| *auditor).collect(),
         };
@@ -194,10 +201,18 @@ impl Reference {
         let (agree, unavailable) =
             (self.said(id, Verdict::Agree).len(), self.said(id, Verdict::Unavailable).len());
         let by_nobody = self.disputes[&id].accuser == Accuser::Nobody;
+        let Game::Rerun(Rerun { rulings }) = &self.disputes[&id].game else {
+            unreachable!("every dispute is a rerun");
+        };
+        let right = Ruling::Root { root: self.work_root(id) };
+        let said = |what| rulings.iter().filter(|ruled| ruled.ruling == what).count();
+        let is_lacking = said(Ruling::Unavailable) > 0 && said(right) == 0;
         match self.audits.contains_key(&id) {
             false => CheckState::Spared,
             true if agree > unavailable => CheckState::Passed,
-            true if agree == 0 && unavailable > 0 && by_nobody => CheckState::Unavailable,
+            true if agree == 0 && unavailable > 0 && by_nobody && is_lacking => {
+                CheckState::Unavailable
+            }
             true => CheckState::Unattended,
         }
     }

@@ -254,7 +254,9 @@ impl Reference {
                 self.reveal_audit(signer, lease, salt, finding)
             }
             Action::Dispute { lease } => self.dispute(signer, lease),
-            Action::Argue { lease, argument } => self.argue(signer, lease, &argument),
+            Action::Argue { lease, opened, argument } => {
+                self.argue(signer, lease, opened, &argument)
+            }
         }
     }
 

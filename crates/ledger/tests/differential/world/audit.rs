@@ -204,7 +204,8 @@ impl World {
         let disputed = |lease: &Lease| matches!(lease.check, CheckState::Disputed { .. });
         let Some(lease) = self.lease(state, disputed) else {
             let argument = Box::new(Argument::Rule { ruling: Ruling::Differs });
-            return self.work_instead(state, Action::Argue { lease: NO_LEASE, argument });
+            let (lease, opened) = (NO_LEASE, state.time);
+            return self.work_instead(state, Action::Argue { lease, opened, argument });
         };
         let validators = state.genesis.validators.to_vec();
         let validator = *self.dice.pick(&validators).expect("there are validators");
@@ -216,7 +217,12 @@ impl World {
         };
         let signer =
             if self.dice.one_in(16) { self.anybody(state) } else { Address::new(validator) };
-        (signer, Action::Argue { lease: lease.id, argument: Box::new(argument) })
+        // Some moves are meant for a dispute that is over.
+        let opened = match state.disputes.get(&lease.id) {
+            Some(dispute) if !self.dice.one_in(16) => dispute.opened,
+            _ => lease.created,
+        };
+        (signer, Action::Argue { lease: lease.id, opened, argument: Box::new(argument) })
     }
 
     /// Where there is nothing to check: does the work that there will be to check, or checks

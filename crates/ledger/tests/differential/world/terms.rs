@@ -36,7 +36,7 @@ impl World {
 
     /// Draws the seed of a sample; for most classes a larger one means more work.
     fn size(&mut self) -> u64 {
-        let bits = self.dice.of([0, 10, 22, 25, 28, 30, 32, 49]);
+        let bits = self.dice.of([0, 10, 22, 24, 25, 26, 27, 49]);
         self.dice.below(1 << bits)
     }
 

@@ -143,7 +143,10 @@ fn genesis(validators: &[Party]) -> Genesis {
         validators: List::new(validators.iter().map(|party| party.public()).collect()).unwrap(),
         issuers: List::new(vec![issuer(Asset::Usd), issuer(Asset::Wild)]).unwrap(),
         wallets: List::new(parties.iter().map(wallet).collect()).unwrap(),
-        parameters: Parameters::local(),
+        parameters: Parameters {
+            unbonding_ms: types::Duration::from_seconds(1_800),
+            ..Parameters::local()
+        },
     }
 }
 
