@@ -209,17 +209,19 @@ async fn inputs_that_the_machine_has_no_memory_for_are_not_taken() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ruling_that_is_not_heard_is_said_again_without_the_work() {
-    let net = Net::start(7, &VALIDATORS[..1]);
-    let lease = disputed(&net, 1, METERING_VERSION, false)[0];
-    net.world().losses = Some(1);
-    let agents = start_all(&net, &VALIDATORS[..1]);
-    agents[0].ran(1).await;
-    pass(Duration::from_secs(60)).await;
-    assert!(net.world().tries(VALIDATORS[0], "argue") > 3);
-    net.world().losses = None;
-    assert_eq!(settled(&net, lease).await, CheckState::Passed);
-    assert_eq!(agents[0].runs(), 1);
+async fn a_ruling_that_is_not_taken_is_said_again_without_the_work() {
+    for (losses, refuses) in [(Some(1), false), (None, true)] {
+        let net = Net::start(7, &VALIDATORS[..1]);
+        let lease = disputed(&net, 1, METERING_VERSION, false)[0];
+        (net.world().losses, net.world().refuses) = (losses, refuses);
+        let agents = start_all(&net, &VALIDATORS[..1]);
+        agents[0].ran(1).await;
+        pass(Duration::from_secs(300)).await;
+        assert!(net.world().tries(VALIDATORS[0], "argue") > 3);
+        (net.world().losses, net.world().refuses) = (None, false);
+        assert_eq!(settled(&net, lease).await, CheckState::Passed);
+        assert_eq!(agents[0].runs(), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]

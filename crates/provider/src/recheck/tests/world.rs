@@ -94,6 +94,8 @@ pub(super) struct World {
     pub(super) kill: Option<Kill>,
     /// Of how many submissions one is lost on its way, or its answer; none is without.
     pub(super) losses: Option<u64>,
+    /// Whether what is submitted is refused.
+    pub(super) refuses: bool,
     /// Actions that were tried, by who tried them, refused ones too.
     pub(super) tried: Vec<(Party, &'static str)>,
     /// Leases that are left out of listings.
@@ -412,6 +414,7 @@ impl Net {
             calls: BTreeMap::new(),
             kill: None,
             losses: None,
+            refuses: false,
             tried: Vec::new(),
             unlisted: BTreeSet::new(),
             forged: None,
@@ -559,6 +562,9 @@ impl Market for SimulatedMarket {
         self.call().await;
         if self.is_lost() {
             return Err(away());
+        }
+        if self.net.world().refuses {
+            return Err(MarketError::Refused { reject: None, text: "not now".to_owned() });
         }
         let is_validator = VALIDATORS.contains(&self.party);
         let signer = if is_validator { self.party.address() } else { self.party.node().address() };
