@@ -306,7 +306,9 @@ impl Class for Job {
     }
 
     fn judging_time(&self, units: Units) -> Duration {
-        Duration::from_seconds(units.get().div_ceil(INTERPRETER_SPEED_MIN))
+        // What the interpreter finds wrong is done on the compiler too.
+        let speeds = [INTERPRETER_SPEED_MIN, u64::from(AUDITOR_SPEED_MIN)];
+        Duration::from_seconds(speeds.map(|speed| units.get().div_ceil(speed)).iter().sum())
     }
 
     fn audits(&self, bytes: &[u8]) -> Result<(), Malformed> {
@@ -377,6 +379,13 @@ mod tests {
         check(1, 1);
         check(FUEL_PER_UNIT, 1);
         check(FUEL_PER_UNIT + 1, 2);
+    }
+
+    #[test]
+    fn judging_takes_a_slow_interpreter_and_then_a_slow_compiler() {
+        let time = |units| Job.judging_time(Units::new(units).unwrap());
+        let seconds = [0, 1, 20, 21, 1_000].map(time);
+        assert_eq!(seconds, [0, 2, 2, 3, 70].map(Duration::from_seconds));
     }
 
     #[test]

@@ -119,8 +119,8 @@ pub trait Class: fmt::Debug + Sync {
     /// [`Malformed`] when the terms are not this class's.
     fn time(&self, terms: &[u8], units: Units) -> Result<Duration, Malformed>;
 
-    /// Returns how long a validator takes at most to do so many units once more, without what
-    /// bringing the inputs takes.
+    /// Returns how long a validator takes at most to judge so many units, without what bringing the
+    /// inputs takes.
     fn judging_time(&self, units: Units) -> Duration;
 
     /// Checks that a machine with these terms of an offer may audit: it is fast enough for nobody

@@ -40,14 +40,19 @@ use crate::{
 const HINTS_WAITING_MAX: usize = 64;
 /// How long a dispute waits of which the work failed, or the ruling was refused.
 const REFUSED_WAIT: Duration = Duration::from_secs(60);
-/// How long work that could not be done waits at most for the next try.
-const RETRY_MAX: Duration = Duration::from_secs(10 * 60);
 /// What each dispute may take besides its work, for bringing the inputs above all.
 const BUDGET_MIN: Duration = Duration::from_secs(5 * 60);
+/// The longest wait for the next try of work that could not be done, where somebody accuses: each
+/// is twice as long as the one before. An honest provider waits for its money where nobody does.
+const ACCUSED_WAIT_MAX: Duration = Duration::from_secs(3_600);
+/// The same where nobody accuses.
+const WAIT_MAX: Duration = Duration::from_secs(3 * 60);
 /// Disputes that are worked on at a time: a short and a long one.
 const LANES: u16 = 2;
 /// What a dispute may take at most that counts as short.
 const SHORT_MAX: Duration = Duration::from_secs(15 * 60);
+/// How long what was found is kept after its dispute, for a later one over the same lease.
+const FOUND_KEPT: Duration = Duration::from_secs(24 * 3_600);
 /// How often disputes are looked for, besides when one is opened.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Rulings that are on their way to the ledger at a time.
@@ -116,39 +121,39 @@ pub(crate) struct Judging<M, R> {
     validator: PublicKey,
 }
 
+/// Which dispute it is, and how long there is time for it.
+#[derive(Debug, Clone, Copy)]
+struct Matter {
+    lease: LeaseId,
+    opened: Time,
+    is_accused: bool,
+    until: Instant,
+}
+
 /// A dispute that waits for this validator's ruling.
 #[derive(Debug)]
 struct Case {
     view: LeaseView,
-    opened: Time,
-    is_accused: bool,
-    /// When there is no time left for it.
-    until: Instant,
+    matter: Matter,
 }
 
 impl Case {
-    fn lease(&self) -> LeaseId {
-        self.view.lease.id
+    const fn lease(&self) -> LeaseId {
+        self.matter.lease
     }
 
     /// Returns by what it has its turn: the least first.
     fn turn(&self) -> (bool, Units, Option<Time>, LeaseId) {
         let lease = &self.view.lease;
-        (!self.is_accused, lease.settlement.units, lease.check.awaited(), lease.id)
+        (!self.matter.is_accused, lease.settlement.units, lease.check.awaited(), lease.id)
     }
 
-    /// Returns how long it may take: twice what was billed takes an interpreter, since what differs
-    /// is done on the compiler too. Nobody does more than what was billed.
+    /// Returns how long it may take at most. Nobody does more than what was billed.
     fn budget(&self) -> Duration {
         let lease = &self.view.lease;
         let class = classes::find(lease.class);
         let ms = class.map_or(0, |class| class.judging_time(lease.settlement.units).as_ms());
-        BUDGET_MIN.saturating_add(Duration::from_millis(ms.saturating_mul(2)))
-    }
-
-    fn begun(&self, work: AbortHandle) -> Begun {
-        let &Self { opened, is_accused, until, .. } = self;
-        Begun { lease: self.lease(), opened, is_accused, until, work }
+        BUDGET_MIN.saturating_add(Duration::from_millis(ms))
     }
 
     /// Returns whether it belongs to the long ones.
@@ -157,41 +162,29 @@ impl Case {
     }
 }
 
-/// What came of doing the work of a dispute.
-struct Worked {
-    until: Instant,
-    ruling: Result<Ruling, Lack>,
-}
-
 /// A dispute that is worked on.
 struct Begun {
-    lease: LeaseId,
-    opened: Time,
-    is_accused: bool,
-    /// When there is no time left for the dispute.
-    until: Instant,
+    matter: Matter,
     work: AbortHandle,
 }
 
 /// What is under way.
 struct Docket {
-    work: JoinSet<Worked>,
+    work: JoinSet<Result<Ruling, Lack>>,
     /// The disputes that are worked on, by whether they are long.
     lanes: BTreeMap<bool, Begun>,
     /// When work that failed is tried again, and how long that was put off.
     later: BTreeMap<LeaseId, (Instant, Duration)>,
-    /// What was found, until the ledger has it.
+    /// What was found, as long as the ledger may ask for it.
     found: BTreeMap<LeaseId, Found>,
     /// Rulings that are on their way.
     rulings: LeaseTasks,
 }
 
-/// A ruling that is to be said.
-#[derive(Clone, Copy)]
+/// What was found in a dispute.
 struct Found {
-    opened: Time,
+    matter: Matter,
     ruling: Ruling,
-    until: Instant,
 }
 
 impl Docket {
@@ -202,10 +195,12 @@ impl Docket {
         self.lanes.remove(&is_long)
     }
 
-    /// Returns what was found in a dispute.
-    fn found_in(&self, case: &Case) -> Option<Found> {
+    /// Returns what was found in a dispute. What work gives holds in a later one over its lease.
+    fn found_in(&self, case: &Case) -> Option<Ruling> {
         let found = self.found.get(&case.lease())?;
-        (found.opened == case.opened).then_some(*found)
+        let holds =
+            found.ruling != Ruling::Unavailable || found.matter.opened == case.matter.opened;
+        holds.then_some(found.ruling)
     }
 
     /// Returns whether there is something to do for a lease by now.
@@ -259,12 +254,12 @@ impl<M: Market, R: Runner> Judging<M, R> {
         docket.later.retain(|lease, _| views.iter().any(|view| view.lease.id == *lease));
         let mut cases: Vec<Case> = views.into_iter().filter_map(|view| self.case(view)).collect();
         cases.sort_by_key(Case::turn);
-        docket.found.retain(|_, found| now < found.until + HAND_IN);
+        docket.found.retain(|_, found| now < found.matter.until + FOUND_KEPT);
         for case in &cases {
-            if let Some(found) = docket.found_in(case)
+            if let Some(ruling) = docket.found_in(case)
                 && docket.is_due(&case.lease(), now)
             {
-                self.submit(case.lease(), found, docket);
+                self.submit(case.matter, ruling, docket);
             }
         }
         for is_long in [false, true] {
@@ -276,20 +271,21 @@ impl<M: Market, R: Runner> Judging<M, R> {
             let first = cases.iter().find(is_open);
             match (docket.lanes.get(&is_long), first) {
                 (Some(begun), first) => {
-                    let gives_way = !begun.is_accused && first.is_some_and(|case| case.is_accused);
-                    if gives_way || !self.is_wanted(begun.lease, &cases).await {
+                    let is_first_accused = first.is_some_and(|case| case.matter.is_accused);
+                    let gives_way = !begun.matter.is_accused && is_first_accused;
+                    if gives_way || !self.is_wanted(begun.matter.lease, &cases).await {
                         // Its lane is free when it has ended.
                         begun.work.abort();
                     }
                 }
                 (None, Some(case)) => {
-                    let budget = case.until.min(now + case.budget());
+                    let budget = case.matter.until.min(now + case.budget());
                     let (this, view) = (Arc::clone(self), case.view.clone());
                     let work = docket.work.spawn(async move {
                         let ruling = timeout_at(budget, this.rule(&view, budget)).await;
-                        Worked { until: budget, ruling: ruling.unwrap_or(Err(Lack::Late)) }
+                        ruling.unwrap_or(Err(Lack::Late))
                     });
-                    docket.lanes.insert(is_long, case.begun(work));
+                    docket.lanes.insert(is_long, Begun { matter: case.matter, work });
                 }
                 (None, None) => {}
             }
@@ -310,12 +306,16 @@ impl<M: Market, R: Runner> Judging<M, R> {
     }
 
     /// Takes what came of the work: says it, or tries again later while there is time.
-    fn take(self: &Arc<Self>, done: Result<(Id, Worked), JoinError>, docket: &mut Docket) {
+    fn take(
+        self: &Arc<Self>,
+        done: Result<(Id, Result<Ruling, Lack>), JoinError>,
+        docket: &mut Docket,
+    ) {
         let task = done.as_ref().map_or_else(JoinError::id, |(task, _)| *task);
-        let Some(begun) = docket.ended(task) else { return };
-        let lease = begun.lease;
-        let Worked { until, ruling } = match done {
-            Ok((_, worked)) => worked,
+        let Some(Begun { matter, .. }) = docket.ended(task) else { return };
+        let lease = matter.lease;
+        let ruling = match done {
+            Ok((_, ruling)) => ruling,
             Err(error) if error.is_cancelled() => return,
             Err(error) => {
                 tracing::error!("judging failed: {error}");
@@ -327,9 +327,9 @@ impl<M: Market, R: Runner> Judging<M, R> {
             Ok(ruling) => ruling,
             Err(lack) => {
                 let wait = docket.later.get(&lease).map_or(RETRY, |(_, wait)| *wait * 2);
-                let wait = wait.min(RETRY_MAX);
                 let again = Instant::now() + wait;
-                if lack.may_pass() && again < until {
+                let longest = if matter.is_accused { ACCUSED_WAIT_MAX } else { WAIT_MAX };
+                if lack.may_pass() && wait <= longest && again < matter.until {
                     tracing::debug!(%lease, "the disputed work waits: {lack}");
                     docket.later.insert(lease, (again, wait));
                     return;
@@ -339,16 +339,15 @@ impl<M: Market, R: Runner> Judging<M, R> {
             }
         };
         tracing::info!(%lease, ruling = ruling.name(), "judged a dispute");
-        let found = Found { opened: begun.opened, ruling, until: begun.until };
-        docket.found.insert(lease, found);
-        self.submit(lease, found, docket);
+        docket.found.insert(lease, Found { matter, ruling });
+        self.submit(matter, ruling, docket);
     }
 
     /// Says what was found. Should it be refused, it is said again after a while, as long as the
     /// ledger waits for it.
-    fn submit(self: &Arc<Self>, lease: LeaseId, found: Found, docket: &mut Docket) {
+    fn submit(self: &Arc<Self>, matter: Matter, ruling: Ruling, docket: &mut Docket) {
+        let Matter { lease, opened, until, .. } = matter;
         docket.later.insert(lease, (Instant::now() + REFUSED_WAIT, REFUSED_WAIT));
-        let Found { opened, ruling, until } = found;
         let argument = Box::new(Argument::Rule { ruling });
         let this = Arc::clone(self);
         let action = Action::Argue { lease, opened, argument };
@@ -362,9 +361,9 @@ impl<M: Market, R: Runner> Judging<M, R> {
         if rerun.rulings.iter().any(|ruled| ruled.validator == self.validator) {
             return None;
         }
+        let (lease, until) = (view.lease.id, self.recheck.until(&view)?);
         let (opened, is_accused) = (dispute.opened, dispute.is_accused());
-        let until = self.recheck.until(&view)?;
-        Some(Case { view, opened, is_accused, until })
+        Some(Case { matter: Matter { lease, opened, is_accused, until }, view })
     }
 
     /// Submits a ruling until it is heard: the work behind it may have taken hours.

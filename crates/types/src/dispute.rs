@@ -109,11 +109,11 @@ impl Dispute {
         }
     }
 
-    /// Returns whether validators could not do the work either, and none found it right.
+    /// Returns whether more validators could not do the work than found it right.
     fn lacks(&self) -> bool {
         let Game::Rerun(Rerun { rulings }) = &self.game else { return false };
-        let says = |what| rulings.iter().any(|ruled| ruled.ruling == what);
-        says(Ruling::Unavailable) && !says(Ruling::Root { root: self.work_root })
+        let count = |what| rulings.iter().filter(|ruled| ruled.ruling == what).count();
+        count(Ruling::Unavailable) > count(Ruling::Root { root: self.work_root })
     }
 
     /// Returns whether a validator's engines differ.

@@ -50,6 +50,8 @@ pub(crate) struct Case<'a> {
     pub(crate) steps: Option<&'static dyn Steps>,
     /// What was to be done.
     pub(crate) spec: &'a [u8],
+    /// Whether somebody says that the receipt is wrong.
+    pub(crate) is_accused: bool,
 }
 
 /// A way to decide a dispute.
@@ -77,15 +79,16 @@ fn play(game: &mut Game) -> &mut dyn Play {
 /// Returns when a dispute over a lease, or a move in it, is over that begins now.
 ///
 /// Where somebody accuses there is as much time as there can be, since a cheat loses stake only
-/// if it is decided. Where nobody does, an honest provider waits for its money. One after the
-/// other they are over before stake is back that is on its way now, however long a tenant lets
-/// its lease run.
-fn window(state: &State, lease: &Lease, accuser: Accuser) -> Time {
+/// if it is decided. Where nobody does, an honest provider waits for its money, and validators have
+/// the time that its work takes them. One after the other they are over before stake is back that
+/// is on its way now, however long a tenant lets its lease run.
+fn window(state: &State, lease: &Lease, class: &dyn Class, accuser: Accuser) -> Time {
     let parameters = state.parameters();
     let most = parameters.judging().as_ms();
     let could_run = lease.ends.since(lease.created).as_ms();
+    let work = class.judging_time(lease.settlement.units).as_ms();
     let longer = match accuser {
-        Accuser::Nobody => could_run.saturating_mul(SLOWDOWN).min(most / 2),
+        Accuser::Nobody => could_run.saturating_mul(SLOWDOWN).min(most / 2).max(work).min(most),
         Accuser::Auditor { .. } | Accuser::Tenant { .. } => most,
     };
     state.now().after(parameters.dispute_window_ms).after(Duration::from_ms(longer))
@@ -111,7 +114,7 @@ pub(crate) fn open(
     state.mark(Key::OpenDispute(!dispute.is_accused(), id));
     let Lease { tenant, provider, .. } = lease;
     state.emit(Event::DisputeOpened { lease: id, tenant, provider, accuser });
-    let until = window(state, &lease, accuser);
+    let until = window(state, &lease, class, accuser);
     lease::check(state, &mut lease, CheckState::Disputed { until })
 }
 
@@ -146,6 +149,7 @@ pub(crate) fn argue(
         validators: &state.charter().validators,
         steps: class.steps(),
         spec: spec_of(order).map_err(Broken::from)?,
+        is_accused: dispute.is_accused(),
     };
     dispute.outcome = play(&mut dispute.game).argue(&case, by, argument)?;
     Ok(dispute)
@@ -162,7 +166,8 @@ pub(crate) fn advance(
     }
     state.put(Key::Dispute(lease.id), dispute)?;
     if let Game::Bisection(_) = dispute.game {
-        let until = window(state, &lease, dispute.accuser);
+        let class = classes::find(lease.class).ok_or(Broken)?;
+        let until = window(state, &lease, class, dispute.accuser);
         lease::check(state, &mut lease, CheckState::Disputed { until })?;
     }
     Ok(())

@@ -27,7 +27,7 @@ impl Play for Rerun {
         let mut rulings = std::mem::take(&mut self.rulings).into_inner();
         rulings.push(Ruled { validator, ruling });
         self.rulings = List::new(rulings).map_err(|_| Reject::Invariant)?;
-        Ok(decide(&self.rulings, case.validators.len(), &case.work_root))
+        Ok(decide(&self.rulings, case))
     }
 
     /// Returns that it is undecided: no root had more than two thirds.
@@ -36,8 +36,9 @@ impl Play for Rerun {
     }
 }
 
-/// Returns the outcome, once no ruling that is missing could change it.
-fn decide(rulings: &[Ruled], validators: usize, work_root: &Hash) -> Option<Outcome> {
+/// Returns the outcome, once no ruling that is missing could change what follows.
+fn decide(rulings: &[Ruled], case: &Case<'_>) -> Option<Outcome> {
+    let validators = case.validators.len();
     let roots = || {
         rulings.iter().filter_map(|ruled| match ruled.ruling {
             Ruling::Root { root } => Some(root),
@@ -47,14 +48,16 @@ fn decide(rulings: &[Ruled], validators: usize, work_root: &Hash) -> Option<Outc
     let count = |root: Hash| roots().filter(|other| *other == root).count();
     let suffices = |count: usize| count.saturating_mul(3) > validators.saturating_mul(2);
     if let Some(root) = roots().find(|root| suffices(count(*root))) {
-        return Some(match root == *work_root {
+        return Some(match root == case.work_root {
             true => Outcome::Upheld,
             false => Outcome::Overturned { root: Some(root) },
         });
     }
     let most = roots().map(count).max().unwrap_or(0);
     let missing = validators.saturating_sub(rulings.len());
-    (!suffices(most.saturating_add(missing))).then_some(Outcome::Undecided)
+    // Where nobody accuses, it counts how many validators could not do the work.
+    let counts = missing > 0 && !case.is_accused;
+    (!counts && !suffices(most.saturating_add(missing))).then_some(Outcome::Undecided)
 }
 
 #[cfg(test)]
@@ -70,13 +73,23 @@ mod tests {
         PublicKey::from_bytes([number; 32])
     }
 
-    const fn case(validators: &[PublicKey]) -> Case<'_> {
-        Case { work_root: RIGHT, validators, steps: None, spec: &[] }
+    const fn case(validators: &[PublicKey], is_accused: bool) -> Case<'_> {
+        Case { work_root: RIGHT, validators, steps: None, spec: &[], is_accused }
     }
 
     fn argue(rerun: &mut Rerun, of: u8, by: u8, ruling: Ruling) -> Result<Option<Outcome>, Reject> {
+        argue_where(true, rerun, of, by, ruling)
+    }
+
+    fn argue_where(
+        is_accused: bool,
+        rerun: &mut Rerun,
+        of: u8,
+        by: u8,
+        ruling: Ruling,
+    ) -> Result<Option<Outcome>, Reject> {
         let validators: Vec<PublicKey> = (0..of).map(validator).collect();
-        let case = case(&validators);
+        let case = case(&validators, is_accused);
         let signer = Address::new(validator(by));
         let by = Arguer { signer, is_provider: false, is_accuser: false };
         rerun.argue(&case, &by, &Argument::Rule { ruling })
@@ -116,13 +129,28 @@ mod tests {
     }
 
     #[test]
+    fn where_nobody_accuses_all_are_heard_unless_they_agree() {
+        let (right, lacking) = (Ruling::Root { root: RIGHT }, Ruling::Unavailable);
+        for (rulings, outcome) in [
+            ([lacking, lacking, lacking, right], Outcome::Undecided),
+            ([lacking, right, right, right], Outcome::Upheld),
+        ] {
+            let mut rerun = Rerun::default();
+            for (number, ruling) in (0..4).zip(rulings) {
+                let found = argue_where(false, &mut rerun, 4, number, ruling);
+                assert_eq!(found, Ok((number == 3).then_some(outcome)));
+            }
+        }
+    }
+
+    #[test]
     fn only_validators_rule_and_each_once() {
         let mut rerun = Rerun::default();
         let right = Ruling::Root { root: RIGHT };
         assert_eq!(argue(&mut rerun, 4, 9, right), Err(Reject::DisputeNotYours));
         assert_eq!(argue(&mut rerun, 4, 0, right), Ok(None));
         assert_eq!(argue(&mut rerun, 4, 0, right), Err(Reject::DisputeTwice));
-        let case = case(&[]);
+        let case = case(&[], true);
         let signer = Address::new(validator(1));
         let by = Arguer { signer, is_provider: true, is_accuser: true };
         let pick = Argument::Pick { part: 0 };

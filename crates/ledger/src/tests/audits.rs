@@ -280,12 +280,17 @@ fn what_only_auditors_cannot_have_is_paid() {
     let lease = unavailable(&mut fixture);
     fixture.lapse(lease);
     assert_eq!(fixture.check(lease), "unattended");
-    let argument = types::Argument::Rule { ruling: crate::testing::ruling("work") };
-    let lease = unavailable(&mut fixture);
-    fixture.ok("validator", fixture.argue(lease, argument));
-    let argument = types::Argument::Rule { ruling: types::Ruling::Unavailable };
-    fixture.ok("validator 2", fixture.argue(lease, argument));
-    assert_eq!(fixture.check(lease), "unattended");
+    // It does not matter who of them is heard first.
+    let rulings = [crate::testing::ruling("work"), types::Ruling::Unavailable];
+    for order in [[0, 1], [1, 0]] {
+        let lease = unavailable(&mut fixture);
+        for (validator, ruling) in ["validator", "validator 2"].into_iter().zip(order) {
+            assert_eq!(fixture.check(lease), "disputed");
+            let argument = types::Argument::Rule { ruling: rulings[ruling] };
+            fixture.ok(validator, fixture.argue(lease, argument));
+        }
+        assert_eq!(fixture.check(lease), "unattended");
+    }
 }
 
 #[test]
@@ -293,8 +298,7 @@ fn what_nobody_can_have_gives_the_tenant_its_money_back_and_slashes_nobody() {
     let mut fixture = Fixture::with_auditors();
     let tenant = fixture.wallet("tenant");
     let lease = unavailable(&mut fixture);
-    let argument = types::Argument::Rule { ruling: types::Ruling::Unavailable };
-    fixture.ok("validator", fixture.argue(lease, argument));
+    fixture.rule(lease, types::Ruling::Unavailable);
     assert_eq!(fixture.check(lease), "unavailable");
     assert_eq!((fixture.wallet("tenant"), fixture.balance(Row::AuditPool)), (tenant, 0));
     let settlement = fixture.lease(lease).settlement;
@@ -354,8 +358,7 @@ fn what_auditors_and_validators_leave_undecided_is_paid_unless_inputs_were_missi
     fixture.commit(lease, next, found("work"));
     fixture.reveal(lease, next, found("work"));
     assert_eq!(fixture.check(lease), "disputed");
-    let argument = types::Argument::Rule { ruling: types::Ruling::Unavailable };
-    fixture.ok("validator", fixture.argue(lease, argument));
+    fixture.rule(lease, types::Ruling::Unavailable);
     // One agrees, so that it could be had, and it is paid.
     assert_eq!(fixture.check(lease), "unattended");
     assert_eq!(fixture.ledger.seats(class()), 4);
@@ -381,7 +384,7 @@ fn auditors_do_one_after_the_other_and_have_time_for_each() {
     assert_eq!((auditor.open, auditor.free_at), (0, fixture.now()));
 }
 
-/// Hands in work whose audit takes almost ten hours.
+/// Hands in work whose audit takes almost five hours.
 fn handed_in_for_hours(fixture: &mut Fixture) -> LeaseId {
     use classes::job::Usage;
     use types::{Decode, Encode};
@@ -389,7 +392,7 @@ fn handed_in_for_hours(fixture: &mut Fixture) -> LeaseId {
     let offer = fixture.post(types::OfferTerms { rate, ..fixture.offer() });
     let probability = BasisPoints::new(10_000).unwrap();
     let order = types::OrderTerms {
-        spec: types::Blob::new(classes::CLASSES[0].sample(1 << 44).spec).unwrap(),
+        spec: types::Blob::new(classes::CLASSES[0].sample(1 << 43).spec).unwrap(),
         offers: types::List::new(vec![offer]).unwrap(),
         audit: AuditTerms { probability, auditors: 1, readers: Readers::Auditors },
         budget: usd(500_000),
@@ -400,10 +403,24 @@ fn handed_in_for_hours(fixture: &mut Fixture) -> LeaseId {
     fixture.ok("node", Action::Start { lease });
     let mut signed = fixture.receipt(lease);
     let mut usage = Usage::from_bytes(signed.receipt.usage.as_slice()).unwrap();
-    usage.fuel = 1 << 44;
+    usage.fuel = 1 << 43;
     signed.receipt.usage = types::Blob::new(usage.to_bytes()).unwrap();
     fixture.ok("node", Action::SubmitReceipt(Box::new(signed)));
     lease
+}
+
+#[test]
+fn validators_have_the_time_for_the_work_that_nobody_accuses_of() {
+    let mut fixture = Fixture::new();
+    let lease = handed_in_for_hours(&mut fixture);
+    fixture.advance(1);
+    assert_eq!(fixture.check(lease), "disputed");
+    // 2^43 fuel at 20 Mfuel a second, and then at 50.
+    let work_ms = (439_805 + 175_922) * 1_000;
+    let half_ms = fixture.ledger.parameters().judging().as_ms() / 2;
+    assert!(half_ms < work_ms);
+    let until = fixture.lease(lease).check.awaited();
+    assert_eq!(until, Some(fixture.in_ms(60_000 + work_ms)));
 }
 
 #[test]
@@ -411,7 +428,7 @@ fn nobody_is_drawn_instead_of_who_is_busy_but_validators_decide() {
     let mut fixture = Fixture::new();
     fixture.enlist("ann");
     // Together they take longer than a day.
-    let long = [(); 3].map(|()| handed_in_for_hours(&mut fixture));
+    let long = [(); 5].map(|()| handed_in_for_hours(&mut fixture));
     fixture.advance(1);
     assert!(long.iter().all(|lease| fixture.drawn(*lease, &AUDITORS) == ["ann"]));
     fixture.enlist("bob");

@@ -185,8 +185,7 @@ fn unattended(fixture: &mut Fixture, work: &str) -> (LeaseId, &'static str) {
         fixture.reveal(lease, name, finding);
     }
     assert_eq!(fixture.check(lease), "disputed");
-    let argument = Argument::Rule { ruling: Ruling::Unavailable };
-    fixture.ok("validator", fixture.argue(lease, argument));
+    fixture.rule(lease, Ruling::Unavailable);
     assert_eq!(fixture.check(lease), "unattended");
     (lease, drawn[0])
 }

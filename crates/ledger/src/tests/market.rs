@@ -88,8 +88,8 @@ fn an_offer_that_cannot_stand_is_refused() {
 #[test]
 fn what_validators_could_not_judge_in_time_is_not_to_be_checked() {
     let mut fixture = Fixture::new();
-    // At twenty Mfuel a second.
-    let units = fixture.ledger.parameters().judging().as_ms() / 50;
+    // At twenty Mfuel a second, and then at fifty.
+    let units = fixture.ledger.parameters().judging().as_ms() / 7_000 * 100;
     let order = |units: u64, audit| OrderTerms {
         spec: Blob::new(classes::CLASSES[0].sample(units * 1_000_000).spec).unwrap(),
         audit,
@@ -99,7 +99,7 @@ fn what_validators_could_not_judge_in_time_is_not_to_be_checked() {
     let audit = AuditTerms { probability: share(500), auditors: 1, readers: Readers::Auditors };
     let private = AuditTerms { probability: share(0), auditors: 0, readers: Readers::Nobody };
     let [most, more, hidden] =
-        [order(units, audit), order(units + 1, audit), order(units + 1, private)];
+        [order(units, audit), order(units + 100, audit), order(units + 100, private)];
     fixture.refused("tenant", place(more), Reject::OrderUnjudgeable);
     for fits in [most, hidden] {
         fixture.ok("tenant", place(fits));

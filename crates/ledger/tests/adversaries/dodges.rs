@@ -34,9 +34,9 @@ pub(crate) fn withholds(parameters: &Parameters, leases: i32) -> Trial {
 
 /// Takes all auditors' time for more than a day with a job of its own, then hands in a fake.
 pub(crate) fn floods(parameters: &Parameters) -> Trial {
-    const JOBS: u64 = 3;
+    const JOBS: u64 = 4;
     /// Of each; at a thousand a second, twice of all take longer than a day.
-    const UNITS: u64 = 14_500_000;
+    const UNITS: u64 = 11_000_000;
     let (audit, flood) = (audits(500, 1), audits(10_000, 7));
     let price = limit_price(parameters, &audit, 1);
     let rate = classes::CLASSES[0].rate_min();
@@ -48,7 +48,7 @@ pub(crate) fn floods(parameters: &Parameters) -> Trial {
     Trial {
         adversary: "floods auditors",
         setting: format!(
-            "{JOBS} jobs of 4 hours with itself at {cost} µUSD and k 7, then 1 × {price} µUSD"
+            "{JOBS} jobs of 3 hours with itself at {cost} µUSD and k 7, then 1 × {price} µUSD"
         ),
         computed: gain_of_fakes(parameters, &audit, 0, 1, price) - paid - fee - storage,
         weight: 5,

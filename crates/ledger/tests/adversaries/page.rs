@@ -55,7 +55,8 @@ const OPEN: &str = "
   nobody is slashed, though who is accused is not paid. A judge takes those first in which somebody
   accuses, and of these what is the least work: each that is to come before a fake costs a bond or a
   stake, and has to be less work than the fake. A long one that is begun holds up other long ones.
-  No work is checked that an interpreter of 20 Mfuel a second could not do in the window.
+  No work is checked that takes an interpreter of 20 Mfuel a second, and then a compiler of 50,
+  longer than the window.
 - Validators that are slower than that.
 - Work that few machines can do, such as jobs with more memory than most have: auditors are drawn
   among those who can, who may be friends of whoever serves such work.

@@ -113,7 +113,8 @@ impl Trace {
 
 /// Returns what the game is about.
 fn case() -> Case<'static> {
-    Case { work_root: Hash::ZERO, validators: &[], steps: Some(&Toy), spec: &[] }
+    let (work_root, steps) = (Hash::ZERO, Some(&Toy as &dyn Steps));
+    Case { work_root, validators: &[], steps, spec: &[], is_accused: true }
 }
 
 /// Returns the game over a computation as its provider remembers it.

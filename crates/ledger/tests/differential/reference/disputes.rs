@@ -59,7 +59,11 @@ impl Reference {
         let half_ms = self.judging_ms();
         let ran_ms = lease.ends.since(lease.created).as_ms();
         let is_accused = accuser != Accuser::Nobody;
-        let work_ms = if is_accused { half_ms } else { ran_ms.saturating_mul(64).min(half_ms / 2) };
+        let work = class.judging_time(lease.settlement.units).as_ms();
+        let work_ms = match is_accused {
+            true => half_ms,
+            false => ran_ms.saturating_mul(64).min(half_ms / 2).max(work).min(half_ms),
+        };
         let window = self.parameters.dispute_window_ms.as_ms().saturating_add(work_ms);
         let until = self.time.after(Duration::from_ms(window));
         let dispute = Dispute {
@@ -125,8 +129,10 @@ impl Reference {
             return Some(if is_right { Outcome::Upheld } else { Outcome::Overturned { root } });
         }
         let most = roots.iter().map(says).max().unwrap_or(0);
-        let reachable = most + all - rulings.len();
-        (reachable * 3 <= all * 2).then_some(Outcome::Undecided)
+        let missing = all - rulings.len();
+        let waits_for_all = self.disputes[&id].accuser == Accuser::Nobody && missing > 0;
+        let is_out_of_reach = (most + missing) * 3 <= all * 2;
+        (is_out_of_reach && !waits_for_all).then_some(Outcome::Undecided)
     }
 }
 
@@ -206,7 +212,7 @@ impl Reference {
         };
         let right = Ruling::Root { root: self.work_root(id) };
         let said = |what| rulings.iter().filter(|ruled| ruled.ruling == what).count();
-        let is_lacking = said(Ruling::Unavailable) > 0 && said(right) == 0;
+        let is_lacking = said(Ruling::Unavailable) > said(right);
         match self.audits.contains_key(&id) {
             false => CheckState::Spared,
             true if agree > unavailable => CheckState::Passed,

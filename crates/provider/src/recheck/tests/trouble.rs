@@ -132,7 +132,7 @@ fn accused(net: &Net, fuel: u64) -> LeaseId {
 }
 
 /// What a job uses that is long.
-const LONG: u64 = 7_000_000_000;
+const LONG: u64 = 9_000_000_000;
 
 #[tokio::test(start_paused = true)]
 async fn however_many_disputes_are_open_a_validator_works_on_a_short_and_a_long_one() {

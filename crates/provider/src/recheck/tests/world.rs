@@ -146,7 +146,7 @@ fn genesis(validators: &[Party]) -> Genesis {
         issuers: List::new(vec![issuer(Asset::Usd), issuer(Asset::Wild)]).unwrap(),
         wallets: List::new(parties.iter().map(wallet).collect()).unwrap(),
         parameters: Parameters {
-            unbonding_ms: types::Duration::from_seconds(1_800),
+            unbonding_ms: types::Duration::from_seconds(3_600),
             ..Parameters::local()
         },
     }
