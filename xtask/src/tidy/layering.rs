@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("classes", &["types", "exact"]),
     ("ledger", &["types", "exact", "classes"]),
     ("chain", &[]),
+    ("faults", &["chain"]),
     ("transport", &["types"]),
     ("content", &["types"]),
     ("api", &["types"]),
@@ -44,7 +45,7 @@ const EVERYTHING: [&str; 13] = [
 ];
 
 /// What the tests and measurements of every crate may use besides.
-const FOR_TESTS: &[&str] = &["bench", "ledger"];
+const FOR_TESTS: &[&str] = &["bench", "faults", "ledger"];
 
 /// Finds edges that are not in the table and manifests that go their own way.
 pub(super) fn check(tree: &Tree) -> Vec<Violation> {

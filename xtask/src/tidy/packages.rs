@@ -52,60 +52,30 @@ pub(crate) struct Graph {
     edges: BTreeMap<String, BTreeSet<String>>,
 }
 
-#[derive(Deserialize)]
-struct Resolved {
-    packages: Vec<Identity>,
-    resolve: Resolve,
-}
-
-#[derive(Deserialize)]
-struct Identity {
-    id: String,
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    id: String,
-    deps: Vec<Edge>,
-}
-
-#[derive(Deserialize)]
-struct Edge {
-    pkg: String,
-    dep_kinds: Vec<EdgeKind>,
-}
-
-#[derive(Deserialize)]
-struct EdgeKind {
-    kind: Option<String>,
-}
-
-/// Returns the graph that cargo resolved, for every platform.
-pub(crate) fn read_graph(house: &House) -> Result<Graph> {
-    Graph::parse(&output_of(&mut house.cargo(&["metadata", "--format-version", "1"]))?)
+/// Returns the graph of these packages, with the features that they ask for themselves: others in
+/// the workspace may ask for more of what they share.
+pub(crate) fn read_graph(house: &House, packages: &[&str]) -> Result<Graph> {
+    let asked = packages.iter().flat_map(|package| ["--package", package]);
+    let mut ask = vec!["tree", "--edges", "normal", "--target", "all"];
+    ask.extend(["--prefix", "depth", "--format", " {p}"]);
+    ask.extend(asked);
+    Graph::parse(&output_of(&mut house.cargo(&ask))?)
 }
 
 impl Graph {
-    /// Reads cargo's answer; versions of one package count as one.
+    /// Reads cargo's answer: a line a package, with its depth; versions of one count as one.
     fn parse(text: &str) -> Result<Self> {
-        let Resolved { packages, resolve } =
-            serde_json::from_str(text).context("cargo metadata")?;
-        let names: BTreeMap<&str, &str> =
-            packages.iter().map(|package| (package.id.as_str(), package.name.as_str())).collect();
-        let name = |id: &str| names.get(id).copied().unwrap_or(id).to_string();
         let mut graph = Self::default();
-        for node in &resolve.nodes {
-            let used = node.deps.iter().filter(|edge| {
-                edge.dep_kinds.is_empty() || edge.dep_kinds.iter().any(|kind| kind.kind.is_none())
-            });
-            let targets = graph.edges.entry(name(&node.id)).or_default();
-            targets.extend(used.map(|edge| name(&edge.pkg)));
+        let mut above: Vec<String> = Vec::new();
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            let mut words = line.split_whitespace();
+            let depth = words.next().and_then(|depth| depth.parse::<usize>().ok());
+            let (depth, name) = depth.zip(words.next()).context("cargo tree")?;
+            above.truncate(depth);
+            if let Some(user) = above.last() {
+                graph.edges.entry(user.clone()).or_default().insert(name.to_owned());
+            }
+            above.push(name.to_owned());
         }
         Ok(graph)
     }
@@ -142,12 +112,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dependencies_of_tests_are_not_in_the_graph() {
-        let text = r#"{"packages": [{"id": "1", "name": "a"}, {"id": "2", "name": "b"},
-            {"id": "3", "name": "c"}], "resolve": {"nodes": [
-            {"id": "1", "deps": [{"pkg": "2", "dep_kinds": [{"kind": "dev"}]},
-                {"pkg": "3", "dep_kinds": [{"kind": "build"}, {"kind": null}]}]}]}}"#;
-        assert_eq!(Graph::parse(text).unwrap(), Graph::of(&[("a", "c")]));
+    fn a_package_stands_under_its_user() {
+        let text = "0 a v1 (/a)\n1 b v1\n2 c v1\n1 d v1\n\n0 e v1\n1 c v1 (*)\n";
+        let edges = [("a", "b"), ("b", "c"), ("a", "d"), ("e", "c")];
+        assert_eq!(Graph::parse(text).unwrap(), Graph::of(&edges));
     }
 
     #[test]

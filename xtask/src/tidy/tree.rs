@@ -70,7 +70,7 @@ impl Tree {
         }
         mark_test_modules(&mut files);
         let packages = packages::read(house)?;
-        Ok(Self { files, packages, graph: packages::read_graph(house)? })
+        Ok(Self { files, packages, graph: packages::read_graph(house, super::pure_graph::PURE)? })
     }
 
     /// Makes up a project of these files, for tests.

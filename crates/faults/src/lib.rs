@@ -1,0 +1,319 @@
+//! Chains on simulated machines: clock, disks and network are made from a seed.
+//!
+//! [`simulate`] runs a script against a [`World`] of validators and followers. The script starts
+//! nodes, crashes them, wipes their disks, cuts and mends links; time passes only where it waits.
+//! The same seed gives the same run, whatever the machine that it runs on.
+#![forbid(unsafe_code)]
+
+use std::{
+    fmt,
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use chain::{BeaconKey, CHANNELS, Handle, Machine, Settings, Timing, Validator};
+use commonware_cryptography::ed25519::PublicKey;
+use commonware_p2p::{
+    Manager as _, TrackedPeers,
+    simulated::{Config, Link, Network, Oracle},
+};
+use commonware_runtime::{
+    Clock as _, Handle as Task, Runner as _, Spawner as _, Supervisor as _,
+    deterministic::{self, Context, FaultConfig, Runner},
+};
+use commonware_utils::{Probability, ordered::Set};
+use zeroize::Zeroizing;
+
+/// Makes the machine of the node at a place, each time it starts.
+pub type Machines = Arc<dyn Fn(usize) -> Arc<dyn Machine>>;
+
+/// What a world is made of.
+#[derive(Clone)]
+pub struct Options {
+    /// Nodes that vote; they have the first places.
+    pub validators: usize,
+    /// Nodes that only follow.
+    pub followers: usize,
+    /// What they replicate.
+    pub machines: Machines,
+    /// Most bytes of a block's body.
+    pub body_bytes_max: usize,
+    /// Blocks that nodes keep.
+    pub blocks_kept: u64,
+    /// At multiples of this height nodes offer their state.
+    pub offer_every: u64,
+    /// How links are while nothing is said of them.
+    pub link: Line,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").finish_non_exhaustive()
+    }
+}
+
+/// How messages fare between two nodes, in one direction.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Line {
+    /// How long a message takes, on average.
+    pub latency: Duration,
+    /// The deviation from it.
+    pub jitter: Duration,
+    /// How many of a hundred messages arrive.
+    pub arrive_percent: u8,
+}
+
+impl Line {
+    /// A network within a building.
+    pub const GOOD: Self = Self {
+        latency: Duration::from_millis(5),
+        jitter: Duration::from_millis(1),
+        arrive_percent: 100,
+    };
+
+    fn link(self) -> Link {
+        Link {
+            latency: self.latency,
+            jitter: self.jitter,
+            success_rate: Probability::try_from(f64::from(self.arrive_percent) / 100.0)
+                .expect("at most a hundred of a hundred"),
+        }
+    }
+}
+
+/// A node's place in the world.
+struct Node {
+    secret: Zeroizing<[u8; 32]>,
+    key: PublicKey,
+    /// Counts disks: a wiped node gets a new one.
+    disk: u32,
+    starts: u32,
+    running: Option<Task<()>>,
+    handle: Arc<std::sync::Mutex<Option<Handle>>>,
+}
+
+/// Nodes and what lies between them.
+pub struct World {
+    context: Context,
+    options: Options,
+    validators: Vec<Validator>,
+    oracle: Oracle<PublicKey, Context>,
+    nodes: Vec<Node>,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").finish_non_exhaustive()
+    }
+}
+
+/// The beginning of a world, in milliseconds since 1970.
+pub const BEGINNING_MS: u64 = 1_800_000_000_000;
+/// What tells its network from others.
+pub const GENESIS: [u8; 32] = [7; 32];
+/// The longest that a world may last, in its own time.
+const DURATION_MAX: Duration = Duration::from_secs(3_600);
+
+/// Returns the validators of worlds with so many, in the order of their places.
+#[must_use]
+pub fn validators(count: usize) -> Vec<(Zeroizing<[u8; 32]>, Validator)> {
+    let mut members: Vec<_> = (0..count).map(member).collect();
+    members.sort_by_key(|(_, validator)| validator.key);
+    members
+}
+
+fn member(index: usize) -> (Zeroizing<[u8; 32]>, Validator) {
+    let byte = u8::try_from(index + 1).expect("worlds have few nodes");
+    let secret = Zeroizing::new([byte; 32]);
+    let key = key_of(&secret);
+    let bytes: &[u8] = key.as_ref();
+    let validator = Validator {
+        key: bytes.try_into().expect("an ed25519 key has 32 bytes"),
+        beacon: BeaconKey::derive(&secret),
+    };
+    (secret, validator)
+}
+
+fn key_of(secret: &[u8; 32]) -> PublicKey {
+    chain::public_key(secret)
+}
+
+/// Runs a script in a world made from a seed, and returns what it returns.
+///
+/// # Panics
+/// When the script does, or lasts longer than an hour of its own time.
+pub fn simulate<T, F, Fut>(seed: u64, options: Options, script: F) -> T
+where
+    F: FnOnce(World) -> Fut,
+    Fut: Future<Output = T>,
+{
+    let config = deterministic::Config::new()
+        .with_seed(seed)
+        .with_start_time(UNIX_EPOCH + Duration::from_millis(BEGINNING_MS))
+        .with_timeout(Some(DURATION_MAX));
+    Runner::new(config)
+        .start(|context| async move { script(World::new(context, options).await).await })
+}
+
+impl World {
+    async fn new(context: Context, options: Options) -> Self {
+        let mut members = validators(options.validators);
+        let followers = options.validators..options.validators + options.followers;
+        members.extend(followers.map(member));
+        let nodes = members.iter().map(|(secret, _)| Node {
+            secret: secret.clone(),
+            key: key_of(secret),
+            disk: 0,
+            starts: 0,
+            running: None,
+            handle: Arc::default(),
+        });
+        let nodes: Vec<Node> = nodes.collect();
+        let validators: Vec<Validator> =
+            members.iter().take(options.validators).map(|(_, validator)| *validator).collect();
+        let settings = settings(&options, &validators, Zeroizing::new([1; 32]), String::new());
+        let (network, oracle) = Network::new(
+            context.child("network"),
+            Config {
+                max_size: settings.message_bytes_max(),
+                max_peers_per_set: nodes.len().try_into().expect("a world has nodes"),
+                disconnect_on_block: true,
+                tracked_peer_sets: 1.try_into().expect("one is not zero"),
+            },
+        );
+        network.start();
+        let (voting, following) = nodes.split_at(options.validators);
+        let keys = |nodes: &[Node]| Set::from_iter_dedup(nodes.iter().map(|node| node.key.clone()));
+        oracle.manager().track(0, TrackedPeers::new(keys(voting), keys(following)));
+        let world = Self { context, options, validators, oracle, nodes };
+        let all: Vec<usize> = (0..world.nodes.len()).collect();
+        world.join(&all, &all, world.options.link).await;
+        world
+    }
+
+    /// Returns how many nodes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Returns whether there are none, which is never so.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Returns the world's time.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.context.current()
+    }
+
+    /// Lets time pass.
+    pub async fn sleep(&self, duration: Duration) {
+        self.context.sleep(duration).await;
+    }
+
+    /// Lets all links from one of `from` to one of `to` be so.
+    pub async fn join(&self, from: &[usize], to: &[usize], line: Line) {
+        self.each(from, to, async |sender, receiver| {
+            // There may be none.
+            let _ = self.oracle.remove_link(sender.clone(), receiver.clone()).await;
+            let added = self.oracle.add_link(sender, receiver, line.link()).await;
+            added.expect("links between nodes of the world can be made");
+        })
+        .await;
+    }
+
+    /// Cuts all links from one of `from` to one of `to`.
+    pub async fn cut(&self, from: &[usize], to: &[usize]) {
+        self.each(from, to, async |sender, receiver| {
+            // There may be none.
+            let _ = self.oracle.remove_link(sender, receiver).await;
+        })
+        .await;
+    }
+
+    async fn each(&self, from: &[usize], to: &[usize], act: impl AsyncFn(PublicKey, PublicKey)) {
+        for (sender, receiver) in from.iter().flat_map(|from| to.iter().map(move |to| (from, to))) {
+            if sender != receiver {
+                act(self.nodes[*sender].key.clone(), self.nodes[*receiver].key.clone()).await;
+            }
+        }
+    }
+
+    /// Starts the node at a place, from what is on its disk.
+    pub async fn start(&mut self, place: usize) {
+        self.crash(place).await;
+        let node = &mut self.nodes[place];
+        let context = self.context.child("node").with_attribute("place", place);
+        let context = context.with_attribute("start", node.starts);
+        node.starts += 1;
+        let partition = format!("node-{place}-{}", node.disk);
+        let settings = settings(&self.options, &self.validators, node.secret.clone(), partition);
+        let control = self.oracle.control(node.key.clone());
+        let mut channels = Vec::new();
+        for (number, quota) in CHANNELS {
+            channels.push(control.register(number, quota).await.expect("the network runs"));
+        }
+        let Ok(channels) = channels.try_into() else { unreachable!("one for each number") };
+        let machine = (self.options.machines)(place);
+        let (manager, handle) = (self.oracle.manager(), Arc::clone(&node.handle));
+        node.running = Some(context.spawn(move |context| async move {
+            let chain = chain::start(context, settings, machine, manager, control, channels);
+            let started = Box::pin(chain).await;
+            let (started, task) = started.expect("the node starts");
+            *handle.lock().expect("nobody panics with it") = Some(started);
+            // It ends in the world's end, or in a panic that the world shows.
+            let _ = task.await;
+        }));
+    }
+
+    /// Stops a node in the midst of whatever it does.
+    pub async fn crash(&mut self, place: usize) {
+        let node = &mut self.nodes[place];
+        *node.handle.lock().expect("nobody panics with it") = None;
+        if let Some(running) = node.running.take() {
+            running.abort();
+            let _ = running.await;
+        }
+    }
+
+    /// Takes a node's disk away. It must not be running.
+    pub fn wipe(&mut self, place: usize) {
+        assert!(self.nodes[place].running.is_none(), "a running node keeps its disk");
+        self.nodes[place].disk += 1;
+    }
+
+    /// Returns the chain of a node that has started.
+    #[must_use]
+    pub fn handle(&self, place: usize) -> Option<Handle> {
+        self.nodes[place].handle.lock().expect("nobody panics with it").clone()
+    }
+
+    /// Sets how disks fail from now on.
+    pub fn set_disk_faults(&self, faults: FaultConfig) {
+        *self.context.storage_fault_config().write() = faults;
+    }
+}
+
+fn settings(
+    options: &Options,
+    validators: &[Validator],
+    secret: Zeroizing<[u8; 32]>,
+    partition: String,
+) -> Settings {
+    Settings {
+        genesis: GENESIS,
+        genesis_time_ms: BEGINNING_MS,
+        validators: validators.to_vec(),
+        secret,
+        peers: options.validators + options.followers - 1,
+        body_bytes_max: options.body_bytes_max,
+        blocks_kept: options.blocks_kept,
+        offer_every: options.offer_every,
+        timing: Timing::of(options.validators),
+        partition,
+    }
+}
