@@ -103,11 +103,11 @@ fn four_validators_and_a_follower_agree() {
 fn a_node_that_crashed_goes_on() {
     with_counters(3, 4, 0, async |mut counters| {
         counters.start(0..4).await;
-        for number in 0..40 {
-            counters.give(number as usize % 4, number);
+        for number in 0_u8..40 {
+            counters.give(usize::from(number % 4), u64::from(number));
             counters.world.sleep(Duration::from_millis(200)).await;
             if number % 10 == 5 {
-                let place = number as usize / 10;
+                let place = usize::from(number / 10);
                 counters.world.crash(place).await;
                 counters.world.sleep(Duration::from_secs(3)).await;
                 counters.start([place]).await;
@@ -158,8 +158,8 @@ fn a_wiped_node_takes_the_state_and_votes_again() {
         counters.world.crash(3).await;
         counters.world.wipe(3);
         counters.counters[3].finals.lock().unwrap().clear();
-        for number in 0..600 {
-            counters.give(number as usize % 3, number);
+        for number in 0_u16..600 {
+            counters.give(usize::from(number % 3), u64::from(number));
             counters.world.sleep(Duration::from_millis(100)).await;
         }
         counters.start([3]).await;
