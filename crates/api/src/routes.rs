@@ -456,7 +456,7 @@ pub static ROUTES: &[Route] = &[
             at("id", of::<String>, "address, identifier, or lease.sequence"),
         ],
         of::<ProofView>,
-        &[],
+        HISTORY,
     ),
     Route {
         operation: Operation::StoreContent,

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use crate::{
     beacon::{Secret, Verifier, beacon},
     block::{Block, Header, body_hash},
-    machine::{Built, Machine, Refusal, Setting, Trust, Wanted},
+    machine::{Built, Machine, Refusal, Trust, Wanted},
     tree::{Node, Tree},
 };
 
@@ -77,16 +77,6 @@ impl Shared {
         self.tree.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn setting(&self, parent: &Node, header: &Header) -> Setting {
-        Setting {
-            height: header.height,
-            time_ms: header.time_ms,
-            leader: header.leader,
-            beacon: beacon(header),
-            parent: parent.digest,
-        }
-    }
-
     /// Executes a block on its parent.
     pub(crate) fn execute(
         &self,
@@ -114,7 +104,7 @@ impl Shared {
                 return invalid("its share of the beacon is not its leader's");
             }
         }
-        let after = parent.state.execute(&self.setting(parent, header), &block.body, trust)?;
+        let after = parent.state.execute(&header.setting(), &block.body, trust)?;
         if after.root() != header.state {
             return invalid("it leads to another state");
         }
@@ -134,10 +124,10 @@ impl Shared {
             body: [0; 32],
             state: [0; 32],
         };
-        let setting = self.setting(parent, &header);
+        let setting = header.setting();
         let Built { body, after } = parent.state.build(&setting, self.body_bytes_max)?;
         assert!(body.len() <= self.body_bytes_max, "the machine keeps to the bound of a body");
-        header.body = body_hash(&body);
+        header.body = body_hash(&body).expect("the machine writes whole entries");
         header.state = after.root();
         Ok((Block { header, body }, Node::new(header, after)))
     }

@@ -3,11 +3,17 @@
 //! ```text
 //! header = height ‖ time ‖ parent ‖ leader ‖ share ‖ body ‖ state          integers little-endian
 //!        =    8   ‖  8   ‖   32   ‖   4    ‖  48   ‖  32  ‖  32            164 bytes
-//! digest = BLAKE3("idlewild header" ‖ 0 ‖ header)         body =
-//!          BLAKE3("idlewild body" ‖ 0 ‖ bytes)
+//! digest = BLAKE3("idlewild header" ‖ 0 ‖ header)
+//!
+//! bytes  = (length as u32 ‖ entry)…
+//! leaf   = BLAKE3("idlewild entry" ‖ 0 ‖ entry)
+//! branch = BLAKE3("idlewild entries" ‖ 0 ‖ left ‖ right)
+//! body   = BLAKE3("idlewild body" ‖ 0 ‖ count as u32 ‖ root)             the root of none is zero
 //! ```
 //!
-//! What stands in a body is the machine's business.
+//! A body is a sequence of entries, so that of each one can be shown that it is there. The tree
+//! pairs neighbours, level by level; one without a neighbour goes up as it is. What an entry says
+//! is the machine's business.
 
 use bytes::{Buf as _, BufMut, Bytes};
 use commonware_codec::{Buf, EncodeSize, Error, Read, Write};
@@ -93,10 +99,28 @@ pub(crate) fn hash(domain: &'static str, bytes: &[u8]) -> Hash {
     *hasher.finalize().as_bytes()
 }
 
-/// Returns what a header says of a body.
+/// Returns what a header says of a body; nothing when it ends within an entry.
 #[must_use]
-pub fn body_hash(body: &[u8]) -> Hash {
-    hash("idlewild body", body)
+pub fn body_hash(body: &[u8]) -> Option<Hash> {
+    let mut level = Vec::new();
+    let mut rest = body;
+    while !rest.is_empty() {
+        let (length, after) = rest.split_first_chunk()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let (entry, after) = after.split_at_checked(length)?;
+        level.push(hash("idlewild entry", entry));
+        rest = after;
+    }
+    let count = u32::try_from(level.len()).ok()?;
+    while level.len() > 1 {
+        let parent = |pair: &[Hash]| match pair {
+            [alone] => *alone,
+            both => hash("idlewild entries", both.as_flattened()),
+        };
+        level = level.chunks(2).map(parent).collect();
+    }
+    let root = level.first().copied().unwrap_or_default();
+    Some(hash("idlewild body", &[&count.to_le_bytes()[..], &root].concat()))
 }
 
 /// A header with the body it commits to.
@@ -115,7 +139,7 @@ impl Block {
             parent: *genesis,
             leader: 0,
             share: [0; SHARE_BYTES],
-            body: body_hash(&[]),
+            body: body_hash(&[]).expect("no entries are well-formed"),
             state,
         };
         Self { header, body: Bytes::new() }
@@ -156,7 +180,7 @@ impl Read for Block {
         }
         let mut body = vec![0; length];
         input.copy_to_slice(&mut body);
-        if body_hash(&body) != header.body {
+        if body_hash(&body) != Some(header.body) {
             return Err(Error::Invalid("Block", "the header commits to another body"));
         }
         Ok(Self { header, body: body.into() })
@@ -195,6 +219,8 @@ mod tests {
 
     use super::*;
 
+    const BODY: &[u8] = b"\x03\0\0\0one\x01\0\0\0x";
+
     fn block() -> Block {
         let header = Header {
             height: 3,
@@ -202,10 +228,10 @@ mod tests {
             parent: [1; 32],
             leader: 2,
             share: [3; SHARE_BYTES],
-            body: body_hash(b"transactions"),
+            body: body_hash(BODY).unwrap(),
             state: [4; 32],
         };
-        Block { header, body: Bytes::from_static(b"transactions") }
+        Block { header, body: Bytes::from_static(BODY) }
     }
 
     #[test]
@@ -216,6 +242,14 @@ mod tests {
         for length in 0..bytes.len() {
             assert!(Block::decode_cfg(bytes.slice(..length), &12).is_err());
         }
+    }
+
+    #[test]
+    fn a_body_ends_with_an_entry() {
+        assert!(body_hash(b"").is_some());
+        assert_eq!(body_hash(&BODY[..BODY.len() - 1]), None);
+        assert_eq!(body_hash(&[BODY, b"\x01"].concat()), None);
+        assert_eq!(body_hash(b"\xff\xff\xff\xff"), None);
     }
 
     #[test]

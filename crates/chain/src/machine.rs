@@ -11,6 +11,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::{
+    beacon::beacon,
     block::{Hash, Header},
     certificate::Certificate,
 };
@@ -28,6 +29,20 @@ pub struct Setting {
     pub beacon: Hash,
     /// The digest of the parent's header.
     pub parent: Hash,
+}
+
+impl Header {
+    /// Returns what the block of this header is executed in.
+    #[must_use]
+    pub fn setting(&self) -> Setting {
+        Setting {
+            height: self.height,
+            time_ms: self.time_ms,
+            leader: self.leader,
+            beacon: beacon(self),
+            parent: self.parent,
+        }
+    }
 }
 
 /// How much is known of a block.
@@ -63,7 +78,7 @@ pub enum Refusal {
 
 /// The body of a block that was built, and the state after it.
 pub struct Built {
-    /// What others will execute.
+    /// What others will execute: entries, each after its length as a little-endian `u32`.
     pub body: Bytes,
     /// The state after it.
     pub after: Arc<dyn State>,

@@ -114,7 +114,8 @@ impl Running {
     }
 }
 
-/// Starts a chain, and returns when it is up to where it was.
+/// Starts a chain, and returns when it is up to where it was. `held`, such as a lock on its
+/// directory, is dropped when it has ended.
 ///
 /// # Errors
 /// [`StartError`].
@@ -122,6 +123,7 @@ pub async fn launch(
     settings: Settings,
     connections: Connections,
     machine: Arc<dyn Machine>,
+    held: Box<dyn Any + Send>,
 ) -> Result<Running, StartError> {
     let address = connections.listen;
     // The engine would end in a panic.
@@ -131,6 +133,7 @@ pub async fn launch(
     let (started, starts) = oneshot::channel();
     let (stop, stops) = oneshot::channel();
     let thread = std::thread::Builder::new().name("chain".to_owned()).spawn(move || {
+        let _held = held;
         let told = Arc::clone(&machine);
         let run = AssertUnwindSafe(|| run(settings, connections, machine, started, stops));
         if let Err(panic) = catch_unwind(run) {

@@ -63,7 +63,8 @@ async fn start(
         peers: others.map(peer).collect(),
         directory: directory.join(place.to_string()),
     };
-    launch(settings, connections, Arc::new(Replica(Arc::clone(counter)))).await.unwrap()
+    let machine = Arc::new(Replica(Arc::clone(counter)));
+    launch(settings, connections, machine, Box::new(())).await.unwrap()
 }
 
 /// Waits until what these counters were told is so.

@@ -207,7 +207,7 @@ fn submission(data: &[u8]) -> bool {
 /// Reads all that a bundle carries, as whoever checks a lease does.
 fn check_bundle(bundle: &Bundle) {
     encodes(&bundle.genesis);
-    let signed = bundle.verify_header();
+    let signed = bundle.header.verify(&bundle.genesis);
     assert!(signed.is_err() || !bundle.genesis.validators.is_empty(), "nobody signed the header");
     let parameters = bundle.parameters.iter().map(|shown| &shown.row);
     let rows = [&bundle.lease, &bundle.order].into_iter().chain(&bundle.receipts);
@@ -221,7 +221,9 @@ fn check_bundle(bundle: &Bundle) {
 
 fn check_included(included: &Included, genesis: &Genesis) {
     if let Ok(verified) = included.verify(genesis) {
-        assert!(included.block.contains(&verified.id()), "a block holds what it does not name");
+        let bytes = verified.signed().to_bytes();
+        let committed = included.path.lead(&bytes);
+        assert_eq!(committed, Some(included.header.header.body), "a block holds something else");
     }
 }
 

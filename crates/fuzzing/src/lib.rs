@@ -16,7 +16,8 @@ mod seeds;
 use std::fmt::Debug;
 
 use types::{
-    Block, Claims, Constraint, Decode, Encode, Hash, SignedReceipt, SignedTransaction, Time,
+    CertifiedHeader, Claims, Constraint, Decode, Encode, Hash, SignedReceipt, SignedTransaction,
+    Time, body, limits,
 };
 
 pub use api::api_json;
@@ -41,6 +42,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "api_json", run: api_json, seeds: seeds::api::texts, rounds: 20_000 },
     Target { name: "block", run: block, seeds: seeds::blocks, rounds: 5_000 },
+    Target { name: "certificate", run: certificate, seeds: seeds::certificates, rounds: 5_000 },
     Target { name: "constraint", run: constraint, seeds: seeds::constraints, rounds: 5_000 },
     Target { name: "receipt", run: receipt, seeds: seeds::receipts, rounds: 5_000 },
     Target { name: "transaction", run: transaction, seeds: seeds::transactions, rounds: 5_000 },
@@ -48,9 +50,25 @@ pub const TARGETS: &[Target] = &[
     Target { name: "wasm_module", run: wasm_module, seeds: seeds::modules, rounds: 300 },
 ];
 
-/// Decodes a block.
+/// Reads a block's body, and leads from each entry to what the header says.
 pub fn block(data: &[u8]) {
-    canonical::<Block>(data);
+    let Ok(entries) = body::entries(data, limits::BLOCK_TRANSACTIONS_MAX) else { return };
+    let mut again = Vec::new();
+    let leaves: Vec<Hash> = entries.iter().map(|entry| body::leaf(entry)).collect();
+    let committed = body::commit(&leaves);
+    for (position, entry) in (0..).zip(&entries) {
+        body::push_entry(&mut again, entry);
+        canonical::<SignedTransaction>(entry);
+        let path = body::Path::of(&leaves, position).expect("each entry has a way");
+        assert_eq!(path.lead(entry), Some(committed), "a way leads elsewhere");
+    }
+    assert_eq!(again, data, "the same entries have a second encoding");
+}
+
+/// Decodes a header with what shows that it is final, and the way of an entry.
+pub fn certificate(data: &[u8]) {
+    canonical::<CertifiedHeader>(data);
+    canonical::<body::Path>(data);
 }
 
 /// Parses a constraint, evaluates it over no claims, prints and parses it again.

@@ -139,12 +139,12 @@ async fn agent(node: &Node, data: &Path, stake: Amount) -> Agent {
     let key = || Arc::new(keystore::generate().expect("entropy"));
     let keys = Keys { node: key(), account: Some(key()) };
     let program = env!("CARGO_BIN_EXE_idlewild").into();
-    let mut blocks = node.handle().subscribe().expect("the node runs");
+    let mut blocks = node.handle().subscribe();
     let agent = Agent::start(config, keys, program).await.expect("the agent starts");
     let enlisted = async {
         loop {
             let block = blocks.recv().await.expect("the node runs");
-            if block.events.iter().any(|event| matches!(event, Event::Enlisted { .. })) {
+            if block.executed.events.iter().any(|event| matches!(event, Event::Enlisted { .. })) {
                 break;
             }
         }
@@ -167,14 +167,14 @@ async fn audit(node: &Node, submitter: &Submitter, program: ContentHash) -> Dura
         duration: types::Duration::from_seconds(60),
         expires: api::now().after(types::Duration::from_seconds(60)),
     };
-    let mut blocks = node.handle().subscribe().expect("the node runs");
+    let mut blocks = node.handle().subscribe();
     let placed = submitter.submit(Action::PlaceOrder(Box::new(terms))).await;
     let id = LeaseId::from(OrderId::from(placed.expect("the order is taken").id));
     let committed = async {
         let mut drawn = None;
         loop {
             let block = blocks.recv().await.expect("the node runs");
-            for event in &block.events {
+            for event in &block.executed.events {
                 match event {
                     Event::AuditDrawn { lease, .. } if *lease == id => drawn = Some(Instant::now()),
                     Event::AuditCommitted { lease, .. } if *lease == id => {

@@ -103,7 +103,7 @@ impl Marks {
         let work = move || {
             while let Ok(block) = blocks.blocking_recv() {
                 let now = Some(Instant::now());
-                for event in &block.events {
+                for event in &block.executed.events {
                     match event {
                         Event::LeaseOpened { lease, .. } => {
                             marks.note(*lease, |job| job.leased = now)
@@ -169,7 +169,7 @@ impl Visit for Line {
 async fn measure(marks: &Marks) -> Vec<Job> {
     let directory = tempfile::tempdir().expect("a directory");
     let (node, agent) = start(directory.path()).await;
-    let mut paid = marks.follow(node.handle().subscribe().expect("the node runs"));
+    let mut paid = marks.follow(node.handle().subscribe());
     let tenant = Tenant::new(&format!("http://{}", node.address())).await;
     let mut leases = Vec::new();
     for number in 0..WARM_JOBS + JOBS {

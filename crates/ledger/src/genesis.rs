@@ -28,9 +28,9 @@ pub enum GenesisError {
     /// Nobody signs blocks.
     #[error("there must be a validator")]
     NoValidator,
-    /// A validator is listed twice.
-    #[error("a validator is listed twice")]
-    ValidatorTwice,
+    /// A validator is listed twice, or not in its place.
+    #[error("the validators are not in ascending order of their keys, each once")]
+    ValidatorsUnordered,
     /// An issuer is listed twice for an asset.
     #[error("an issuer is listed twice for one asset")]
     IssuerTwice,
@@ -72,9 +72,8 @@ fn validate(genesis: &Genesis) -> Result<(), GenesisError> {
     if genesis.validators.is_empty() {
         return Err(GenesisError::NoValidator);
     }
-    let validators: BTreeSet<_> = genesis.validators.iter().collect();
-    if validators.len() != genesis.validators.len() {
-        return Err(GenesisError::ValidatorTwice);
+    if !genesis.validators.is_sorted_by(|one, next| one.key < next.key) {
+        return Err(GenesisError::ValidatorsUnordered);
     }
     let issuers: BTreeSet<_> =
         genesis.issuers.iter().map(|issuer| (issuer.address, issuer.asset)).collect();
@@ -123,7 +122,7 @@ fn fill(state: &mut State, genesis: &Genesis) -> Result<(), Broken> {
         state.put(Key::Tally(class.id()), &epoch::fresh(0, class.id(), types::Units::ZERO))?;
     }
     for validator in genesis.validators.iter() {
-        state.open_account(Address::new(*validator))?;
+        state.open_account(Address::new(validator.key))?;
     }
     for issuer in genesis.issuers.iter() {
         state.open_account(issuer.address)?;

@@ -15,14 +15,14 @@
 //!
 //! ```
 //! use ledger::{Ledger, key::{Key, Row}};
-//! use types::{Asset, Genesis, List, Parameters, PublicKey, Text, Time};
+//! use types::{Asset, Genesis, List, Parameters, PublicKey, Text, Time, Validator};
 //!
 //! let genesis = Genesis {
 //!     network: Text::new("example")?,
 //!     time: Time::from_ms(0),
 //!     rules: ledger::RULES,
 //!     token: true,
-//!     validators: List::new(vec![PublicKey::from_bytes([1; 32])])?,
+//!     validators: List::new(vec![Validator::without_beacon(PublicKey::from_bytes([1; 32]))])?,
 //!     issuers: List::default(),
 //!     wallets: List::default(),
 //!     parameters: Parameters::local(),

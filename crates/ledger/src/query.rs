@@ -94,6 +94,13 @@ impl Ledger {
         self.state.map().chunks()
     }
 
+    /// Returns the chunk that begins with the first key from `from` on, and the key from which the
+    /// next one goes on, unless it is the last; nothing if no key is from there on.
+    #[must_use]
+    pub fn chunk(&self, from: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+        self.state.map().chunk_and_last_key(from)
+    }
+
     /// Returns the map that holds the state.
     #[must_use]
     pub const fn map(&self) -> &Map {

@@ -76,7 +76,8 @@ pub(crate) struct Charter {
 
 impl Charter {
     pub(crate) fn of(genesis: &Genesis) -> Self {
-        Self { token: genesis.token, validators: genesis.validators.to_vec() }
+        let validators = genesis.validators.iter().map(|validator| validator.key).collect();
+        Self { token: genesis.token, validators }
     }
 }
 

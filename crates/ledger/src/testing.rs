@@ -6,7 +6,7 @@ use types::{
     Claims, ClassId, Constraint, Duration, Event, Finding, Genesis, GenesisWallet, Hash, Issuer,
     Lease, LeaseId, List, OfferId, OfferTerms, Opening, OrderId, OrderTerms, Parameters,
     Provenance, PublicKey, Rate, Readers, Receipt, Reject, Ruling, Signature, SignedReceipt,
-    SignedTransaction, Text, Time, Transaction, Value, Verified,
+    SignedTransaction, Text, Time, Transaction, Validator, Value, Verified,
 };
 
 use crate::{Ledger, RULES, key::Row};
@@ -58,12 +58,13 @@ pub(crate) fn sample() -> Sample {
 pub(crate) fn genesis() -> Genesis {
     let issuer = |asset| Issuer { address: address("bank"), asset, limit: usd(1_000_000_000_000) };
     let wallet = |name| GenesisWallet { address: address(name), amount: usd(1_000_000_000) };
+    let validators = ["validator", "validator 2"].map(|name| Validator::without_beacon(key(name)));
     Genesis {
         network: Text::new("test").unwrap(),
         time: Time::from_ms(1_000_000),
         rules: RULES,
         token: true,
-        validators: List::new(vec![key("validator"), key("validator 2")]).unwrap(),
+        validators: Validator::in_order(validators.to_vec()).unwrap(),
         issuers: List::new(vec![issuer(Asset::Usd), issuer(Asset::Wild)]).unwrap(),
         wallets: List::new(vec![wallet("provider"), wallet("provider 2")]).unwrap(),
         parameters: Parameters::local(),

@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use types::{Amount, Genesis, SecretKey, text::from_hex};
+use types::{Amount, Genesis, PublicKey, SecretKey, text::from_hex};
 use zeroize::Zeroizing;
 
 /// The settings of a node.
@@ -28,8 +28,12 @@ pub struct Config {
     /// `localhost`, and the machine's own name. A request for another name is not answered.
     #[serde(default)]
     pub names: Vec<String>,
-    /// The key that signs blocks, as 64 hexadecimal digits in a file that only its owner may
-    /// read; `validator.key` in the data directory if absent.
+    /// How the node takes part in the chain.
+    #[serde(default)]
+    pub chain: ChainConfig,
+    /// The key that votes on blocks, or that of a node which only follows, as 64 hexadecimal
+    /// digits in a file that only its owner may read; `validator.key` in the data directory if
+    /// absent.
     #[serde(default)]
     pub validator_key: Option<PathBuf>,
     /// Gives funds away, if there.
@@ -38,6 +42,37 @@ pub struct Config {
     /// What the node bears.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// How a node takes part in the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChainConfig {
+    /// The address on which other nodes are heard. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The other nodes.
+    pub peers: Vec<PeerConfig>,
+    /// Blocks that are kept behind the last one. The history can be built anew from the first
+    /// block on as long as all are kept, which they are if this is absent.
+    pub blocks_kept: Option<u64>,
+}
+
+impl Default for ChainConfig {
+    fn default() -> Self {
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self { listen, peers: Vec::new(), blocks_kept: None }
+    }
+}
+
+/// Another node of the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerConfig {
+    /// Its public key.
+    pub key: PublicKey,
+    /// Where it listens, as `HOST:PORT`; absent for one that only follows, which calls itself.
+    #[serde(default)]
+    pub address: Option<String>,
 }
 
 /// What a faucet gives.
@@ -83,7 +118,7 @@ pub struct Limits {
     pub content_bytes_per_account: u64,
     /// Pieces of content that one account may store.
     pub content_count_per_account: u64,
-    /// Bytes of the disk that content leaves free: the log of blocks needs them.
+    /// Bytes of the disk that content leaves free: the chain needs them.
     pub free_disk_bytes: u64,
 }
 
@@ -118,6 +153,7 @@ impl Config {
             listen: default_listen(),
             genesis: None,
             names: Vec::new(),
+            chain: ChainConfig::default(),
             validator_key: None,
             faucet: None,
             limits: Limits::default(),

@@ -44,7 +44,7 @@ impl Faucet {
         to: Address,
     ) -> Result<FaucetGrant, Failure> {
         let _turn = self.busy.lock().await;
-        index.wait_for(handle.read().header.header.height).await?;
+        index.wait_for(handle.read().header.height).await?;
         let since = Time::from_ms(api::now().as_ms().saturating_sub(DAY.as_ms()));
         let issuer = self.key.address();
         let issued = index.read(move |reader| reader.issued_since(issuer, to, since)).await?;
@@ -108,6 +108,9 @@ fn grant(answers: &[Answer], funds: Funds) -> Result<Option<FaucetGrant>, Failur
                 let message = format!("the faucet is dry: {}", reject.meaning());
                 return Err(Failure::new(Problem::FaucetSpent, message));
             }
+            Err(Refused::Open) => {
+                return Err(Failure::new(Problem::Behind, "no block holds the grant yet"));
+            }
             Err(Refused::Signature) => {
                 return Err(Failure::new(Problem::Fault, "the faucet's signature does not match"));
             }
@@ -119,6 +122,6 @@ fn grant(answers: &[Answer], funds: Funds) -> Result<Option<FaucetGrant>, Failur
 
 /// Returns whether the key may issue credits here.
 pub(crate) fn may_issue(key: &SecretKey, handle: &NodeHandle) -> bool {
-    let (proved, _) = handle.prove(&Key::Issuer(key.address(), Asset::Usd));
+    let proved = handle.read().ledger.prove(&Key::Issuer(key.address(), Asset::Usd));
     proved.value.is_some()
 }

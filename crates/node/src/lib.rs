@@ -1,13 +1,13 @@
 //! The ledger behind an HTTP API.
 //!
-//! A node orders transactions into blocks, keeps them, and answers for the state they lead to.
-//! Between what orders (today `solo`, a sequencer alone) and everything else stands the
-//! [`NodeHandle`]: submit, read, prove, subscribe. Around it: the content store, which keeps what
-//! jobs read and write; the history in [`index`], which can be rebuilt from the blocks; a faucet
-//! for networks to try; the server of the routes that `api` defines; and a page for people.
+//! A node takes part in the chain with a [`replica`] of the ledger, and answers for the state that
+//! final blocks lead to. Between the two and everything else stands the [`NodeHandle`]: submit,
+//! read, prove, subscribe. Around it: the content store, which keeps what jobs read and write; the
+//! history in [`index`], which can be rebuilt from the blocks; a faucet for networks to try; the
+//! server of the routes that `api` defines; and a page for people.
 //!
-//! An acknowledged transaction is on disk. A node that is killed at any moment takes up the
-//! thread from its newest snapshot and the blocks behind it.
+//! An acknowledged transaction is in a final block, on disk. A node that is killed at any moment
+//! takes up the thread from its newest snapshot and the blocks behind it.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -31,12 +31,12 @@ pub mod index;
 pub mod local;
 mod metrics;
 mod page;
+pub mod replica;
 mod server;
-mod solo;
 mod start;
 
-pub use config::{Config, ConfigError, FaucetConfig, Limits};
+pub use config::{ChainConfig, Config, ConfigError, FaucetConfig, Limits, PeerConfig};
 pub use content::ContentError;
-pub use handle::{Answer, Committed, CommittedBlock, NodeHandle, Refused, SUBMISSION_MAX, Stopped};
-pub use solo::{LogError, RecoverError};
-pub use start::{Node, StartError, rebuild, start};
+pub use handle::{Answer, NodeHandle, Refused, SUBMISSION_MAX, Stopped};
+pub use replica::{Committed, CommittedBlock};
+pub use start::{Node, StartError, start};

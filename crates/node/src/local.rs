@@ -7,15 +7,15 @@ use std::{
 
 use thiserror::Error;
 use types::{
-    Amount, Asset, BasisPoints, Genesis, GenesisWallet, Issuer, List, Parameters, SecretKey, Text,
-    Time, text::to_hex,
+    Amount, Asset, BasisPoints, BeaconKey, BeaconShare, Genesis, GenesisWallet, Issuer, List,
+    Parameters, SecretKey, Text, Time, Validator, text::to_hex,
 };
 use zeroize::Zeroizing;
 
 use crate::{
     config::{Config, ConfigError, FaucetConfig, read_key},
     files::{write_secret, write_whole},
-    start::BLOCKS,
+    start::CHAIN,
 };
 
 /// What a local network is to be like.
@@ -93,7 +93,7 @@ pub fn create(data: &Path, network: &LocalNetwork) -> Result<Config, LocalError>
     if config.genesis_path().try_exists()? {
         return Ok(config);
     }
-    if data.join(BLOCKS).try_exists()? {
+    if data.join(CHAIN).try_exists()? {
         return Err(LocalError::GenesisMissing(data.to_owned()));
     }
     let validator = key(&config.validator_key_path())?;
@@ -113,6 +113,16 @@ fn key(path: &Path) -> Result<SecretKey, LocalError> {
     getrandom::fill(bytes.as_mut()).map_err(|_| LocalError::Entropy)?;
     write_secret(path, Zeroizing::new(to_hex(bytes.as_ref())).as_bytes())?;
     Ok(SecretKey::from_bytes(*bytes))
+}
+
+/// Returns what a genesis says of the validator with this key.
+fn validator_of(secret: &SecretKey) -> Validator {
+    let beacon = chain::BeaconKey::derive(&Zeroizing::new(secret.expose()));
+    Validator {
+        key: secret.public(),
+        beacon: BeaconKey::from_bytes(beacon.key),
+        proof: BeaconShare::from_bytes(beacon.proof),
+    }
 }
 
 fn genesis(
@@ -139,7 +149,7 @@ fn genesis(
         time: Time::from_ms(time),
         rules: ledger::RULES,
         token: network.token,
-        validators: List::new(vec![validator.public()]).expect(list),
+        validators: List::new(vec![validator_of(validator)]).expect(list),
         issuers: List::new(vec![issuer]).expect(list),
         wallets,
         parameters,
@@ -159,7 +169,7 @@ mod tests {
         assert_eq!(create(data.path(), &LocalNetwork::default()).unwrap(), config);
         assert_eq!(read_genesis(&config.genesis_path()).unwrap().hash(), genesis.hash());
         let validator = read_key(&config.validator_key_path()).unwrap();
-        assert!(genesis.validators.contains(&validator.public()));
+        assert_eq!(genesis.place_of(&validator.public()), Some(0));
         assert!(ledger::Ledger::new(&genesis).is_ok());
     }
 
@@ -178,7 +188,7 @@ mod tests {
         assert_eq!(keys(), before);
         // Beside blocks, a new genesis would only hide what is wrong.
         fs::remove_file(config.genesis_path()).unwrap();
-        fs::write(data.path().join(BLOCKS), b"").unwrap();
+        fs::create_dir(data.path().join(CHAIN)).unwrap();
         let refused = create(data.path(), &network);
         assert!(matches!(refused, Err(LocalError::GenesisMissing(_))), "{refused:?}");
         assert_eq!(keys(), before);

@@ -12,7 +12,7 @@ use std::{
 
 use crate::handle::Refused;
 
-/// Upper bounds of the buckets for the time that a block takes to disk, in milliseconds.
+/// Upper bounds of the buckets for the time until a block is final, in milliseconds.
 const COMMIT_BUCKETS_MS: [u64; 8] = [1, 2, 5, 10, 25, 50, 100, 500];
 
 /// What the node counts.
@@ -43,7 +43,7 @@ pub(crate) struct Readings {
 }
 
 impl Metrics {
-    pub(crate) fn observe_commit(&self, took: Duration, transactions: usize) {
+    pub(crate) fn observe_block(&self, took: Duration, transactions: usize) {
         self.blocks.fetch_add(1, Ordering::Relaxed);
         self.transactions.fetch_add(transactions as u64, Ordering::Relaxed);
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
@@ -63,6 +63,7 @@ impl Metrics {
                 Err(Refused::Reject(reject)) => reject.code(),
                 Err(Refused::Signature) => api::Refusal::SIGNATURE,
                 Err(Refused::Busy) => api::Refusal::BUSY,
+                Err(Refused::Open) => api::Refusal::OPEN,
             };
             *refused.entry(code).or_default() += 1;
         }
@@ -82,7 +83,7 @@ impl Metrics {
         page.one("epoch", "gauge", "The running epoch", readings.epoch);
         page.one("queue", "gauge", "Transactions that wait for a block", readings.queued as u64);
         page.one("faulty", "gauge", "Whether the node stopped itself", readings.faulty.into());
-        page.one("blocks_total", "counter", "Blocks written", load(&self.blocks));
+        page.one("blocks_total", "counter", "Final blocks", load(&self.blocks));
         page.one(
             "transactions_total",
             "counter",
@@ -118,7 +119,7 @@ impl Metrics {
     }
 
     fn render_commits(&self, page: &mut Page) {
-        page.head("commit_seconds", "histogram", "How long a block takes to disk");
+        page.head("commit_seconds", "histogram", "From the making of a block until it is final");
         let blocks = self.blocks.load(Ordering::Relaxed);
         for (bucket, bound_ms) in self.commit_buckets.iter().zip(COMMIT_BUCKETS_MS) {
             let bound = format!("{}.{:03}", bound_ms / 1_000, bound_ms % 1_000);
@@ -180,7 +181,7 @@ mod tests {
     #[test]
     fn every_line_is_a_comment_or_a_series_with_a_number() {
         let metrics = Metrics::default();
-        metrics.observe_commit(Duration::from_millis(3), 7);
+        metrics.observe_block(Duration::from_millis(3), 7);
         metrics.count_answers(&[Ok(1), Err(Refused::Reject(Reject::FundsShort))]);
         metrics.count_request("/v1/network", 200);
         let classes = vec![("job", [1, 2, 3, 4, 5])];

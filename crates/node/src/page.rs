@@ -5,7 +5,7 @@
 use std::fmt::{self, Display, Write as _};
 
 use api::SupplyView;
-use types::{Amount, Lease, Provider, SignedHeader, Tally, text::to_hex};
+use types::{Amount, Header, Lease, Provider, Tally, text::to_hex};
 
 /// What the page shows.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct View<'a> {
     pub(crate) height: u64,
     pub(crate) supply: SupplyView,
     /// The last blocks, newest first, each with its count of transactions.
-    pub(crate) blocks: Vec<(SignedHeader, u32)>,
+    pub(crate) blocks: Vec<(Header, u32)>,
     /// Leases that are not closed, newest first.
     pub(crate) leases: Vec<Lease>,
     pub(crate) providers: Vec<Provider>,
@@ -179,7 +179,7 @@ fn leases(view: &View<'_>) -> String {
 fn blocks(view: &View<'_>) -> String {
     let mut table = Table::new("Last blocks", &["block", "transactions", "root"]);
     for (header, transactions) in &view.blocks {
-        table.row(&[&header.header.height, transactions, &short(&header.header.state)]);
+        table.row(&[&header.height, transactions, &short(&header.state)]);
     }
     table.finish()
 }

@@ -5,25 +5,39 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
+    time::Duration,
 };
 
+use chain::{Connections, Running};
+use ledger::GenesisError;
 use thiserror::Error;
-use tokio::{net::TcpListener, sync::watch, task};
-use types::{Genesis, SecretKey};
+use tokio::{
+    net::TcpListener,
+    runtime,
+    sync::{broadcast, watch},
+    task,
+};
+use types::{Genesis, SecretKey, Time, limits::BLOCK_BYTES_MAX};
+use zeroize::Zeroizing;
 
 use crate::{
-    config::{Config, ConfigError, read_genesis, read_key},
+    config::{ChainConfig, Config, ConfigError, PeerConfig, read_genesis, read_key},
     content::{ContentError, ContentStore},
     faucet::{Faucet, may_issue},
     fault::Fault,
-    handle::{Committed, NodeHandle, pair},
+    handle::NodeHandle,
     index::{Feed, Index, IndexError, Source},
     metrics::Metrics,
+    replica::{Clock, CommittedBlock, Replica},
     server::{App, Parts, machine_names, router, serve},
-    solo::{Base, Paths, RecoverError, Recovered, Solo, recover},
 };
+
+/// How long transactions are gathered before leaders are told of them.
+const SPREAD_AFTER: Duration = Duration::from_millis(2);
+/// How often transactions that no block holds are looked at again.
+const REVIEW_EVERY: Duration = Duration::from_millis(500);
 
 /// Why a node does not start.
 #[derive(Debug, Error)]
@@ -42,9 +56,24 @@ pub enum StartError {
     /// Another node uses the data directory.
     #[error("another node uses {0}; stop it first, or choose another data directory")]
     InUse(PathBuf),
-    /// The state cannot be taken up.
-    #[error("the ledger cannot be taken up")]
-    Recover(#[from] RecoverError),
+    /// The genesis cannot start a network.
+    #[error("the genesis cannot start a network")]
+    Genesis(#[from] GenesisError),
+    /// The chain cannot be taken up.
+    #[error("the chain cannot be taken up")]
+    Chain(#[from] chain::StartError),
+    /// There are other validators, but nothing says where.
+    #[error("the network has {0} other validators: say where they are with `chain.peers`")]
+    NoPeers(usize),
+    /// The node is no validator and knows none.
+    #[error(
+        "the key is not among the genesis' validators; a node that only follows needs to know \
+         where they are: say it with `chain.peers`"
+    )]
+    Stranger,
+    /// A peer's address is none.
+    #[error("the address of a peer cannot be used")]
+    Peer(#[source] chain::NotAnAddress),
     /// The history cannot be opened.
     #[error("the history cannot be opened")]
     Index(#[from] IndexError),
@@ -64,8 +93,7 @@ pub enum StartError {
     },
 }
 
-/// A node that runs. Dropped without [`Node::shutdown`] it ends too, once nobody holds its handle
-/// any more, but without a last snapshot.
+/// A node that runs. Dropped without [`Node::shutdown`] it ends too, but without a last snapshot.
 #[derive(Debug)]
 pub struct Node {
     handle: NodeHandle,
@@ -74,8 +102,20 @@ pub struct Node {
     fault: Fault,
     stopping: watch::Sender<bool>,
     server: task::JoinHandle<()>,
-    sequencer: JoinHandle<()>,
-    feed: JoinHandle<()>,
+    messenger: task::JoinHandle<()>,
+    chain: Option<Running>,
+    feed: Option<JoinHandle<()>>,
+    closer: Closer,
+}
+
+/// Ends what hears of blocks.
+#[derive(Debug)]
+struct Closer(Replica);
+
+impl Drop for Closer {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl Node {
@@ -104,30 +144,33 @@ impl Node {
 
     /// Takes the node down: no new requests, those under way end, what was submitted is answered,
     /// a snapshot is written.
-    pub async fn shutdown(self) {
+    pub async fn shutdown(mut self) {
         self.stopping.send_replace(true);
-        if let Err(error) = self.server.await {
+        if let Err(error) = (&mut self.server).await {
             tracing::warn!("the server ended badly: {error}");
         }
-        let (handle, sequencer, feed) = (self.handle, self.sequencer, self.feed);
+        self.messenger.abort();
+        let (chain, feed) = (self.chain.take(), self.feed.take());
+        let closer = self.closer;
         let ended = task::spawn_blocking(move || {
-            // It may have stopped by itself already.
-            let _ = handle.stop();
-            // The feed ends when the sequencer is gone.
-            (sequencer.join().is_ok(), feed.join().is_ok())
+            if let Some(chain) = chain {
+                chain.stop();
+            }
+            drop(closer);
+            feed.is_none_or(|feed| feed.join().is_ok())
         });
-        if !matches!(ended.await, Ok((true, true))) {
+        if !matches!(ended.await, Ok(true)) {
             tracing::warn!("a thread of the node ended badly");
         }
     }
 }
 
-/// The log of blocks in a data directory.
-pub(crate) const BLOCKS: &str = "blocks.log";
+/// The directory of the chain in a data directory.
+pub(crate) const CHAIN: &str = "chain";
 
 /// Where things stand in a data directory.
 struct Layout {
-    paths: Paths,
+    chain: PathBuf,
     index: PathBuf,
     content: PathBuf,
     lock: PathBuf,
@@ -136,7 +179,7 @@ struct Layout {
 impl Layout {
     fn of(data: &Path) -> Self {
         Self {
-            paths: Paths { log: data.join(BLOCKS), snapshots: data.join("snapshots") },
+            chain: data.join(CHAIN),
             index: data.join("index.sqlite"),
             content: data.join("content"),
             lock: data.join("lock"),
@@ -157,43 +200,122 @@ fn lock(data: &Path, layout: &Layout) -> Result<File, StartError> {
 
 /// What is read from disk before anything runs.
 struct Loaded {
-    lock: Arc<File>,
+    lock: File,
     layout: Layout,
     genesis: Genesis,
     key: SecretKey,
     faucet_key: Option<SecretKey>,
-    recovered: Recovered,
     content: ContentStore,
 }
 
 fn load(config: &Config) -> Result<Loaded, StartError> {
     let layout = Layout::of(&config.data);
-    let lock = Arc::new(lock(&config.data, &layout)?);
+    let lock = lock(&config.data, &layout)?;
     let genesis = read_genesis(&config.genesis_path())?;
     let key = read_key(&config.validator_key_path())?;
     let faucet_key = match &config.faucet {
         Some(faucet) => Some(read_key(&faucet.issuer_key)?),
         None => None,
     };
-    let recovered = recover(&genesis, &key, &layout.paths)?;
     let content = ContentStore::open(&layout.content, &config.limits)?;
-    Ok(Loaded { lock, layout, genesis, key, faucet_key, recovered, content })
+    Ok(Loaded { lock, layout, genesis, key, faucet_key, content })
 }
 
-/// Returns where the history comes from.
-fn source(genesis: &Genesis, layout: &Layout, recovered: &Recovered) -> Source {
-    let now = Base {
-        ledger: recovered.ledger.clone(),
-        header: recovered.header,
-        offset: recovered.span.end,
-    };
-    let bases = [Some(now), recovered.snapshot.clone()].into_iter().flatten().collect();
-    Source {
-        genesis: genesis.clone(),
-        log: layout.paths.log.clone(),
-        beginning: recovered.beginning.clone(),
-        bases,
+/// Returns what the chain is to be like.
+fn chain_settings(
+    genesis: &Genesis,
+    key: &SecretKey,
+    config: &ChainConfig,
+) -> Result<chain::Settings, StartError> {
+    let is_validator = genesis.place_of(&key.public()).is_some();
+    let others = genesis.validators.len().saturating_sub(usize::from(is_validator));
+    if config.peers.is_empty() && others > 0 {
+        return Err(if is_validator { StartError::NoPeers(others) } else { StartError::Stranger });
     }
+    let validator = |validator: &types::Validator| chain::Validator {
+        key: *validator.key.as_bytes(),
+        beacon: chain::BeaconKey {
+            key: *validator.beacon.as_bytes(),
+            proof: *validator.proof.as_bytes(),
+        },
+    };
+    Ok(chain::Settings {
+        genesis: *genesis.hash().as_bytes(),
+        genesis_time_ms: genesis.time.as_ms(),
+        validators: genesis.validators.iter().map(validator).collect(),
+        secret: Zeroizing::new(key.expose()),
+        peers: config.peers.len(),
+        body_bytes_max: BLOCK_BYTES_MAX,
+        blocks_kept: config.blocks_kept.unwrap_or(u64::MAX),
+        offer_every: chain::OFFER_EVERY,
+        timing: chain::Timing::of(genesis.validators.len()),
+        partition: "ledger".to_owned(),
+    })
+}
+
+fn connections(config: &ChainConfig, directory: PathBuf) -> Result<Connections, StartError> {
+    let peer = |peer: &PeerConfig| {
+        let address = peer.address.as_deref().map(str::parse).transpose();
+        let address = address.map_err(|error: chain::NotAnAddress| StartError::Peer(error))?;
+        Ok(chain::Peer { key: *peer.key.as_bytes(), address })
+    };
+    let peers = config.peers.iter().map(peer).collect::<Result<_, StartError>>()?;
+    Ok(Connections { listen: config.listen, peers, directory })
+}
+
+/// Does what a replica leaves to whoever runs it.
+async fn run_messenger(replica: Replica) {
+    let mut reviews = tokio::time::interval(REVIEW_EVERY);
+    loop {
+        tokio::select! {
+            () = replica.stirred() => {
+                // What comes in the meantime goes along.
+                tokio::time::sleep(SPREAD_AFTER).await;
+                let replica = replica.clone();
+                let work = task::spawn_blocking(move || {
+                    replica.spread();
+                    replica.take_in();
+                });
+                if work.await.is_err() {
+                    return;
+                }
+            }
+            _ = reviews.tick() => {
+                let replica = replica.clone();
+                if task::spawn_blocking(move || replica.review()).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Launches the chain with a replica of the ledger, and returns what will be told of its blocks.
+async fn launch(
+    genesis: Genesis,
+    key: &SecretKey,
+    config: &ChainConfig,
+    directory: PathBuf,
+    lock: &Arc<File>,
+    (fault, metrics): (Fault, Arc<Metrics>),
+) -> Result<(Replica, Running, broadcast::Receiver<Arc<CommittedBlock>>), StartError> {
+    let settings = chain_settings(&genesis, key, config)?;
+    let connections = connections(config, directory)?;
+    let clock = Mutex::new(Clock::new());
+    let read_time = move |clock_ms| {
+        let mut clock = clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let time = clock.read(Time::from_ms(clock_ms)).map_err(|jumped| jumped.to_string())?;
+        Ok(time.as_ms())
+    };
+    let place = genesis.place_of(&key.public());
+    let replica = Replica::with(genesis, place, Box::new(read_time), fault, metrics)?;
+    let blocks = replica.subscribe();
+    // Whoever writes holds the lock.
+    let held = Box::new(Arc::clone(lock));
+    let chain = chain::launch(settings, connections, replica.machine(), held).await?;
+    replica.connect(chain.handle().clone());
+    replica.complete().await;
+    Ok((replica, chain, blocks))
 }
 
 /// Starts a node. It serves when this returns.
@@ -201,22 +323,22 @@ fn source(genesis: &Genesis, layout: &Layout, recovered: &Recovered) -> Source {
 /// # Errors
 /// [`StartError`] that says what to do.
 pub async fn start(config: Config) -> Result<Node, StartError> {
-    let settings = config.clone();
+    let (data, settings) = (config.data.clone(), config.clone());
+    let on_thread = |source| StartError::Data { path: data.clone(), source };
     let loaded = task::spawn_blocking(move || load(&settings)).await;
-    let loaded = loaded.map_err(|error| StartError::Data {
-        path: config.data.clone(),
-        source: io::Error::other(error),
-    })??;
-    let Loaded { lock, layout, genesis, key, faucet_key, recovered, content } = loaded;
+    let loaded = loaded.map_err(|error| on_thread(io::Error::other(error)))??;
+    let Loaded { lock, layout, genesis, key, faucet_key, content } = loaded;
     let address = config.listen;
     let on_listen = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(on_listen)?;
     let address = listener.local_addr().map_err(on_listen)?;
 
     let (fault, metrics) = (Fault::new(), Arc::new(Metrics::default()));
-    let state = Committed { ledger: recovered.ledger.clone(), header: recovered.header };
-    let source = source(&genesis, &layout, &recovered);
-    let (handle, backend) = pair(genesis, Arc::new(state), fault.clone(), Arc::clone(&metrics));
+    let lock = Arc::new(lock);
+    let common = (fault.clone(), Arc::clone(&metrics));
+    let (replica, chain, blocks) =
+        launch(genesis, &key, &config.chain, layout.chain, &lock, common).await?;
+    let handle = NodeHandle::new(replica.clone(), fault.clone(), Arc::clone(&metrics));
     let faucet = faucet_key.zip(config.faucet).map(|(key, config)| {
         if may_issue(&key, &handle) {
             Ok(Faucet::new(key, config))
@@ -225,26 +347,16 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         }
     });
     let faucet = faucet.transpose()?;
-    let (feed, height) = Feed::open(&layout.index, source)?;
+    let source = Source {
+        replica: replica.clone(),
+        chain: chain.handle().clone(),
+        runtime: runtime::Handle::current(),
+    };
+    let path = layout.index.clone();
+    let opened = task::spawn_blocking(move || Feed::open(&path, source)).await;
+    let (feed, height) = opened.map_err(|error| on_thread(io::Error::other(error)))??;
     let index = Index::new(layout.index.clone(), height);
-    let (blocks, committed) = (backend.blocks.subscribe(), backend.committed.subscribe());
-    let solo =
-        Solo::new(recovered, key, backend, fault.clone(), Arc::clone(&metrics), &layout.paths);
-    let on_thread = |source| StartError::Data { path: config.data.clone(), source };
-    // Whoever writes holds the lock.
-    let (lock, feed_lock) = (Arc::clone(&lock), lock);
-    let guard = fault.guard("the sequencer");
-    let sequencer = thread("sequencer", move || {
-        let _held = (lock, guard);
-        solo.run();
-    });
-    let sequencer = sequencer.map_err(on_thread)?;
-    let (guard, feed_fault) = (fault.guard("the history"), fault.clone());
-    let feed = thread("history", move || {
-        let _held = (feed_lock, guard);
-        feed.run(blocks, committed, &feed_fault);
-    });
-    let feed = feed.map_err(on_thread)?;
+    let feed = start_feed(feed, blocks, &fault, lock).map_err(on_thread)?;
 
     let (stopping, stops) = watch::channel(false);
     let app = App::new(Parts {
@@ -262,32 +374,31 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         let _guard = guard;
         serve(listener, router(&app), app).await;
     });
-    tracing::info!(%address, height = handle.read().header.header.height, "the node serves");
-    Ok(Node { handle, index, address, fault, stopping, server, sequencer, feed })
+    let messenger = tokio::spawn(run_messenger(replica.clone()));
+    tracing::info!(%address, height = handle.read().header.height, "the node serves");
+    Ok(Node {
+        handle,
+        index,
+        address,
+        fault,
+        stopping,
+        server,
+        messenger,
+        chain: Some(chain),
+        feed: Some(feed),
+        closer: Closer(replica),
+    })
 }
 
-fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(work)
-}
-
-/// Builds the history of a node that does not run anew from its blocks, and returns its height.
-///
-/// # Errors
-/// [`StartError`].
-pub fn rebuild(config: &Config) -> Result<u64, StartError> {
-    let Loaded { lock: _lock, layout, genesis, recovered, .. } = load(config)?;
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = layout.index.clone().into_os_string();
-        name.push(suffix);
-        match fs::remove_file(&name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(StartError::Data { path: name.into(), source: error });
-            }
-            _ => {}
-        }
-    }
-    let height = recovered.header.header.height;
-    let (mut feed, _) = Feed::open(&layout.index, source(&genesis, &layout, &recovered))?;
-    feed.catch_up(height)?;
-    Ok(height)
+fn start_feed(
+    feed: Feed,
+    blocks: broadcast::Receiver<Arc<CommittedBlock>>,
+    fault: &Fault,
+    lock: Arc<File>,
+) -> io::Result<JoinHandle<()>> {
+    let (guard, fault) = (fault.guard("the history"), fault.clone());
+    std::thread::Builder::new().name("history".to_owned()).spawn(move || {
+        let _held = (lock, guard);
+        feed.run(blocks, &fault);
+    })
 }

@@ -65,10 +65,19 @@ impl PublicKey {
         value: &T,
         signature: &Signature,
     ) -> Result<(), BadSignature> {
+        self.verify_bytes(&signed_bytes(genesis, value), signature)
+    }
+
+    /// Checks that this key signed these very bytes.
+    pub(crate) fn verify_bytes(
+        &self,
+        bytes: &[u8],
+        signature: &Signature,
+    ) -> Result<(), BadSignature> {
         let key = VerifyingKey::from_bytes(&self.0).map_err(|_| BadSignature)?;
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
         // Strict: small-order keys and malleable signatures do not pass on any machine.
-        key.verify_strict(&signed_bytes(genesis, value), &signature).map_err(|_| BadSignature)
+        key.verify_strict(bytes, &signature).map_err(|_| BadSignature)
     }
 }
 
@@ -117,7 +126,12 @@ impl SecretKey {
     /// Signs `value` for the network of `genesis`.
     #[must_use]
     pub fn sign<T: Signable>(&self, genesis: &Hash, value: &T) -> Signature {
-        Signature(self.0.sign(&signed_bytes(genesis, value)).to_bytes())
+        self.sign_bytes(&signed_bytes(genesis, value))
+    }
+
+    /// Signs these very bytes.
+    pub(crate) fn sign_bytes(&self, bytes: &[u8]) -> Signature {
+        Signature(self.0.sign(bytes).to_bytes())
     }
 }
 
@@ -127,79 +141,97 @@ impl fmt::Debug for SecretKey {
     }
 }
 
+/// Gives a wrapper of many bytes its text, JSON and binary forms.
+macro_rules! byte_forms {
+    ($name:ident, $bytes:literal, $pattern:literal, $wrong:literal) => {
+        impl $name {
+            /// Takes its bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; $bytes]) -> Self {
+                Self(bytes)
+            }
+
+            /// Returns its bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; $bytes] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&to_hex(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl Encode for $name {
+            fn encode(&self, out: &mut Vec<u8>) {
+                self.0.encode(out);
+            }
+        }
+
+        impl Decode for $name {
+            fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                reader.array().map(Self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnIdentifier;
+
+            fn from_str(text: &str) -> Result<Self, NotAnIdentifier> {
+                let bytes = from_hex(text).ok_or(NotAnIdentifier)?;
+                bytes.try_into().map(Self).map_err(|_| NotAnIdentifier)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(|_| D::Error::custom($wrong))
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern })
+            }
+        }
+    };
+}
+
 /// An ed25519 signature.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature([u8; 64]);
+byte_forms!(Signature, 64, "^[0-9a-f]{128}$", "a signature is 128 hexadecimal digits");
 
-impl Signature {
-    /// Takes the 64 bytes of a signature.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 64]) -> Self {
-        Self(bytes)
-    }
+/// A validator's public key for the beacon: a point of G2 on BLS12-381.
+///
+/// Whether it is one shows when the chain starts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct BeaconKey([u8; 96]);
+byte_forms!(BeaconKey, 96, "^[0-9a-f]{192}$", "a beacon key is 192 hexadecimal digits");
 
-    /// Returns the 64 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 64] {
-        &self.0
-    }
-}
-
-impl fmt::Display for Signature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&to_hex(&self.0))
-    }
-}
-
-impl fmt::Debug for Signature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Encode for Signature {
-    fn encode(&self, out: &mut Vec<u8>) {
-        self.0.encode(out);
-    }
-}
-
-impl Decode for Signature {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.array().map(Self)
-    }
-}
-
-impl FromStr for Signature {
-    type Err = NotAnIdentifier;
-
-    fn from_str(text: &str) -> Result<Self, NotAnIdentifier> {
-        let bytes = from_hex(text).ok_or(NotAnIdentifier)?;
-        bytes.try_into().map(Self).map_err(|_| NotAnIdentifier)
-    }
-}
-
-impl Serialize for Signature {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Signature {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|_| D::Error::custom("a signature is 128 hexadecimal digits"))
-    }
-}
-
-impl JsonSchema for Signature {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Signature".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9a-f]{128}$" })
-    }
-}
+/// What a validator signs with its key for the beacon: a point of G1 on BLS12-381.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct BeaconShare([u8; 48]);
+byte_forms!(BeaconShare, 48, "^[0-9a-f]{96}$", "a beacon share is 96 hexadecimal digits");
 
 /// An account: the public key that moves its funds, shown as bech32m text `idle1…`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

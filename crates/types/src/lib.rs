@@ -32,6 +32,8 @@ pub mod codec;
 mod amount;
 mod audit;
 mod block;
+pub mod body;
+pub mod certificate;
 pub mod claim;
 pub mod constraint;
 mod dispute;
@@ -56,7 +58,8 @@ pub use amount::{Amount, Asset, BasisPoints, NotAnAmount, OutOfRange, Rate, Unit
 pub use audit::{
     Assignment, Audit, Auditor, AuditorTerms, CheckState, Finding, Opening, Reputation, Verdict,
 };
-pub use block::{Block, Header, SignedHeader};
+pub use block::{Block, Header};
+pub use certificate::{Certificate, CertificateError, CertifiedHeader, Vote};
 pub use claim::{Claim, ClaimKey, Claims, Decimal, Provenance, Value};
 pub use codec::{Decode, DecodeError, Encode, List, Reader};
 pub use constraint::{Constraint, Truth};
@@ -64,12 +67,13 @@ pub use dispute::{
     Accuser, Argument, Bisection, Dispute, Game, Outcome, Rerun, Ruled, Ruling, Turn,
 };
 pub use event::Event;
-pub use genesis::{Genesis, GenesisWallet};
+pub use genesis::{Genesis, GenesisWallet, Validator};
 pub use hash::{
     ClassId, ContentHash, Hash, LeaseId, NotAnIdentifier, OfferId, OrderId, TransactionId,
 };
 pub use key::{
-    Address, AddressError, BadSignature, KeyError, PublicKey, SecretKey, Signable, Signature,
+    Address, AddressError, BadSignature, BeaconKey, BeaconShare, KeyError, PublicKey, SecretKey,
+    Signable, Signature,
 };
 pub use lease::{CloseReason, Lease, LeaseState, Settlement};
 pub use manifest::Manifest;

@@ -282,7 +282,7 @@ pub struct Verified {
 
 impl Verified {
     /// Takes a transaction whose signatures the caller has checked already, such as one read back
-    /// from its own block log, or vouches for, such as a test's.
+    /// from a final block, or vouches for, such as a test's.
     #[must_use]
     pub fn trust(signed: SignedTransaction) -> Self {
         Self { id: signed.transaction.id(), signed }

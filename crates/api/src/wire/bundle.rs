@@ -1,15 +1,16 @@
 //! What proves a lease to somebody who trusts nothing but the genesis.
 //!
-//! Rows of the state come with proofs against the root in a signed header. Transactions come with
-//! the header of their block and the names of all its transactions, which the header commits to.
+//! Rows of the state come with proofs against the root in a header, and transactions with the way
+//! to what the header of their block says of its body. Each header comes with the signatures of the
+//! validators that made it final.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use types::{
-    Decode, Genesis, Hash, Header, LeaseId, SignedHeader, SignedTransaction, TransactionId,
-    Verified,
-    limits::{BLOCK_TRANSACTIONS_MAX, TRANSACTION_BYTES_MAX},
+    CertificateError, CertifiedHeader, Decode, Genesis, LeaseId, SignedTransaction, Verified,
+    body::Path,
+    limits::TRANSACTION_BYTES_MAX,
     text::{from_hex, to_hex},
 };
 
@@ -57,7 +58,7 @@ pub struct RowBytes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProofView {
     /// The header, whose `state` is the root of the proof.
-    pub header: SignedHeader,
+    pub header: CertifiedHeader,
     /// The row.
     pub row: Row,
 }
@@ -68,9 +69,9 @@ pub struct Included {
     /// The canonical encoding of the signed transaction in hexadecimal.
     pub transaction: String,
     /// The block's header.
-    pub header: SignedHeader,
-    /// The names of all transactions of the block, in order.
-    pub block: Vec<TransactionId>,
+    pub header: CertifiedHeader,
+    /// The way from the transaction to what the header says of the body.
+    pub path: Path,
 }
 
 /// Why a transaction is not shown to be in a block.
@@ -79,51 +80,36 @@ pub enum BundleError {
     /// The transaction's text is not the encoding of one.
     #[error("the transaction cannot be read")]
     Malformed,
-    /// A signature does not match.
-    #[error("a signature does not match")]
+    /// A signature of the transaction does not match.
+    #[error("a signature of the transaction does not match")]
     Signature,
-    /// The header was signed by a key that is no validator of the genesis.
-    #[error("the block is not signed by a validator of the network")]
-    Validator,
+    /// The header is not final.
+    #[error("the block is not final")]
+    Header(#[from] CertificateError),
     /// The header commits to other transactions.
     #[error("the block holds other transactions")]
     Commitment,
 }
 
 impl Included {
-    /// Checks that a validator's header commits to the transaction, and its signatures.
+    /// Checks that a final header commits to the transaction, and its signatures.
     ///
     /// # Errors
     /// [`BundleError`] that names what does not hold.
     pub fn verify(&self, genesis: &Genesis) -> Result<Verified, BundleError> {
-        let network = genesis.hash();
-        verify_header(&self.header, genesis, &network)?;
-        if self.block.len() > BLOCK_TRANSACTIONS_MAX
-            || self.transaction.len() > TRANSACTION_BYTES_MAX.saturating_mul(2)
-        {
+        self.header.verify(genesis)?;
+        if self.transaction.len() > TRANSACTION_BYTES_MAX.saturating_mul(2) {
             return Err(BundleError::Malformed);
         }
         let bytes = from_hex(&self.transaction).ok_or(BundleError::Malformed)?;
         let signed = SignedTransaction::from_bytes(&bytes).map_err(|_| BundleError::Malformed)?;
-        let verified = signed.verify(&network).map_err(|_| BundleError::Signature)?;
-        let commits = Header::commit(&self.block) == self.header.header.transactions;
-        if commits && self.block.contains(&verified.id()) {
+        let verified = signed.verify(&genesis.hash()).map_err(|_| BundleError::Signature)?;
+        if self.path.lead(&bytes) == Some(self.header.header.body) {
             Ok(verified)
         } else {
             Err(BundleError::Commitment)
         }
     }
-}
-
-fn verify_header(
-    header: &SignedHeader,
-    genesis: &Genesis,
-    network: &Hash,
-) -> Result<(), BundleError> {
-    if !genesis.validators.contains(&header.validator) {
-        return Err(BundleError::Validator);
-    }
-    header.verify(network).map_err(|_| BundleError::Signature)
 }
 
 /// Everything that is needed to check a lease's bill without asking anybody.
@@ -135,7 +121,7 @@ pub struct Bundle {
     pub id: LeaseId,
     /// The header whose state the rows are of. For a lease that left the state, that of the block
     /// before.
-    pub header: SignedHeader,
+    pub header: CertifiedHeader,
     /// The lease's row.
     pub lease: Row,
     /// Its order's row.
@@ -151,24 +137,4 @@ pub struct Bundle {
     /// For a closed lease, the network's parameters in the state of the block that closed it, and
     /// where that block changed them, also in that of the block before; otherwise none.
     pub parameters: Vec<ProofView>,
-}
-
-impl Bundle {
-    /// Checks that a validator of the genesis signed the header of the rows.
-    ///
-    /// # Errors
-    /// [`BundleError`] when none did.
-    pub fn verify_header(&self) -> Result<(), BundleError> {
-        verify_header(&self.header, &self.genesis, &self.genesis.hash())
-    }
-}
-
-impl ProofView {
-    /// Checks that a validator of the genesis signed the header of the row.
-    ///
-    /// # Errors
-    /// [`BundleError`] when none did.
-    pub fn verify_header(&self, genesis: &Genesis) -> Result<(), BundleError> {
-        verify_header(&self.header, genesis, &genesis.hash())
-    }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{
-    Address, Duration, Hash, Reject, Signature, SignedHeader, Text, Time, Transaction,
+    Address, CertifiedHeader, Duration, Hash, Header, Reject, Signature, Text, Time, Transaction,
     TransactionId, limits::NETWORK_NAME_BYTES_MAX,
 };
 
@@ -67,7 +67,7 @@ pub struct Outcome {
 /// Why a transaction was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
-    /// A rejection's code, or `transaction/signature` or `node/busy`.
+    /// A rejection's code, or `transaction/signature`, `node/busy` or `node/open`.
     pub code: String,
     /// The one-line meaning.
     pub meaning: String,
@@ -78,6 +78,10 @@ impl Refusal {
     pub const SIGNATURE: &str = "transaction/signature";
     /// The code of a transaction for which the node had no room; it may be sent again.
     pub const BUSY: &str = "node/busy";
+
+    /// The code of a transaction of which it is open whether a block will hold it: validators do
+    /// not agree on blocks now.
+    pub const OPEN: &str = "node/open";
 
     /// Returns the ledger's rejection, if it is one.
     #[must_use]
@@ -127,8 +131,8 @@ pub struct TransactionSummary {
 pub struct BlockSummary {
     /// The header's hash.
     pub hash: Hash,
-    /// The signed header.
-    pub header: SignedHeader,
+    /// The header.
+    pub header: Header,
     /// How many transactions it holds.
     pub transactions: u32,
 }
@@ -138,8 +142,8 @@ pub struct BlockSummary {
 pub struct BlockRecord {
     /// The header's hash.
     pub hash: Hash,
-    /// The signed header.
-    pub header: SignedHeader,
+    /// The header, with what shows that it is final.
+    pub header: CertifiedHeader,
     /// Its transactions, in order.
     pub transactions: Vec<TransactionSummary>,
 }

@@ -42,6 +42,18 @@ fn decode(bytes: &[u8]) -> Option<Vec<u64>> {
     rest.is_empty().then(|| numbers.iter().map(|number| u64::from_le_bytes(*number)).collect())
 }
 
+/// Returns numbers as entries of a body.
+fn body(numbers: &[u64]) -> Bytes {
+    let entry = |number: &u64| [&8_u32.to_le_bytes()[..], &number.to_le_bytes()].concat();
+    numbers.iter().flat_map(entry).collect()
+}
+
+fn numbers(body: &[u8]) -> Option<Vec<u64>> {
+    let (entries, rest) = body.as_chunks::<12>();
+    let number = |entry: &[u8; 12]| u64::from_le_bytes(entry[4..].try_into().unwrap());
+    rest.is_empty().then(|| entries.iter().map(number).collect())
+}
+
 impl Numbers {
     fn after(&self, height: u64, numbers: &[u64]) -> Arc<dyn State> {
         let all = self.all.iter().chain(numbers).copied().collect();
@@ -65,8 +77,7 @@ impl State for Numbers {
 
     fn build(&self, setting: &Setting, _: usize) -> Result<Built, Refusal> {
         let numbers = self.waiting();
-        let body = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-        Ok(Built { body, after: self.after(setting.height, &numbers) })
+        Ok(Built { body: body(&numbers), after: self.after(setting.height, &numbers) })
     }
 
     fn execute(
@@ -75,7 +86,7 @@ impl State for Numbers {
         body: &Bytes,
         _: Trust,
     ) -> Result<Arc<dyn State>, Refusal> {
-        let numbers = decode(body).ok_or_else(|| Refusal::Invalid("no numbers".to_owned()))?;
+        let numbers = numbers(body).ok_or_else(|| Refusal::Invalid("no numbers".to_owned()))?;
         if numbers.iter().any(|number| self.all.contains(number)) {
             return Err(Refusal::Invalid("a number comes twice".to_owned()));
         }
@@ -126,7 +137,7 @@ impl Machine for Replica {
     fn resumed(&self, _: &Header, _: &Arc<dyn State>) {}
 
     fn finalized(&self, block: &Finalized) {
-        let numbers = decode(&block.body).unwrap();
+        let numbers = numbers(&block.body).unwrap();
         let height = block.header.height;
         let told = (block.header.digest(), numbers);
         let before = self.0.finals.lock().unwrap().insert(height, told.clone());

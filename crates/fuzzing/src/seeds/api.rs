@@ -9,13 +9,15 @@ use api::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
+use types::body::{Path, leaf};
 use types::text::to_hex;
 use types::{
-    Account, Address, Amount, Asset, AuditTerms, BasisPoints, Blob, CheckState, Claim, Claims,
-    ClassId, CloseReason, ContentHash, Duration, Encode, Event, Genesis, GenesisWallet, Income,
-    Issuer, Lease, LeaseId, LeaseState, List, Offer, OfferId, OfferTerms, Order, OrderId,
-    OrderTerms, Parameters, Provenance, Provider, Rate, Readers, Reject, Reputation, Settlement,
-    SignedHeader, Supply, Tally, Text, Time, TransactionId, Unbonding, Units, Value,
+    Account, Address, Amount, Asset, AuditTerms, BasisPoints, Blob, Certificate, CertifiedHeader,
+    CheckState, Claim, Claims, ClassId, CloseReason, ContentHash, Duration, Encode, Event, Genesis,
+    GenesisWallet, Income, Issuer, Lease, LeaseId, LeaseState, List, Offer, OfferId, OfferTerms,
+    Order, OrderId, OrderTerms, Parameters, Provenance, Provider, Rate, Readers, Reject,
+    Reputation, Settlement, Supply, Tally, Text, Time, TransactionId, Unbonding, Units, Validator,
+    Value,
 };
 
 use super::{audits, genesis, header, key, signed_receipt, signed_transactions};
@@ -195,7 +197,7 @@ fn network() -> Genesis {
         time: NOW,
         rules: 1,
         token: true,
-        validators: list(vec![key().public()]),
+        validators: list(vec![Validator::without_beacon(key().public())]),
         issuers: list(vec![issuer()]),
         wallets: list(vec![GenesisWallet { address: address(), amount: amount(1) }]),
         parameters: Parameters::public(),
@@ -206,8 +208,10 @@ fn issuer() -> Issuer {
     Issuer { address: address(), asset: Asset::Usd, limit: amount(1_000_000) }
 }
 
-fn signed_header() -> SignedHeader {
-    SignedHeader::sign(header(), &network().hash(), &key())
+pub(super) fn certified_header() -> CertifiedHeader {
+    let certificate = Certificate::sign(&network(), &header().hash(), &[key()]);
+    let certificate = certificate.expect("the key is the validator's");
+    CertifiedHeader { header: header(), later: List::default(), certificate }
 }
 
 fn requests() -> Vec<Vec<u8>> {
@@ -222,7 +226,7 @@ fn requests() -> Vec<Vec<u8>> {
 }
 
 fn chain() -> Vec<Vec<u8>> {
-    let (id, header) = (TransactionId::from_bytes([6; 32]), signed_header());
+    let (id, header) = (TransactionId::from_bytes([6; 32]), certified_header());
     let status = NetworkStatus {
         network: text_of("fuzzing"),
         genesis: genesis(),
@@ -247,7 +251,7 @@ fn chain() -> Vec<Vec<u8>> {
         json(&network()),
         json(&Parameters::local()),
         json(&Submitted { results }),
-        json(&BlockRecord { hash: genesis(), header, transactions: vec![summary] }),
+        json(&BlockRecord { hash: genesis(), header: header.clone(), transactions: vec![summary] }),
     ];
     seeds.extend(signed_transactions().into_iter().map(|signed| {
         json(&TransactionRecord {
@@ -260,7 +264,7 @@ fn chain() -> Vec<Vec<u8>> {
             events: events(),
         })
     }));
-    seeds.extend(pages(BlockSummary { hash: genesis(), header, transactions: 1 }));
+    seeds.extend(pages(BlockSummary { hash: genesis(), header: header.header, transactions: 1 }));
     seeds.extend(events().iter().map(json));
     seeds.extend(pages(events().swap_remove(2)));
     seeds
@@ -371,24 +375,24 @@ fn market() -> Vec<Vec<u8>> {
 
 fn proofs() -> Vec<Vec<u8>> {
     let row = Row::new(&[1, 2], Some(&[3]), &[4; 40]);
-    let header = signed_header();
+    let header = certified_header();
     let signed = signed_transactions().swap_remove(3);
     let included = Included {
         transaction: to_hex(&signed.to_bytes()),
-        header,
-        block: vec![signed.transaction.id()],
+        header: header.clone(),
+        path: Path::of(&[leaf(&signed.to_bytes())], 0).expect("the only one is there"),
     };
     let bundle = Bundle {
         genesis: network(),
         id: LeaseId::from_bytes([4; 32]),
-        header,
+        header: header.clone(),
         lease: row.clone(),
         order: Row::new(&[1, 3], None, &[]),
         receipts: vec![row.clone()],
         audit: Row::new(&[1, 4], None, &[5; 40]),
         dispute: row.clone(),
         transactions: vec![included],
-        parameters: vec![ProofView { header, row: row.clone() }],
+        parameters: vec![ProofView { header: header.clone(), row: row.clone() }],
     };
     let problem = Problem::ContentRange;
     let error = ProblemDetail {

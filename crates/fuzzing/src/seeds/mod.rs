@@ -4,8 +4,8 @@ pub(crate) mod api;
 mod audits;
 
 use types::{
-    Action, Address, Amount, Asset, Blob, Block, Encode, Hash, Header, LeaseId, List, Receipt,
-    SecretKey, Signature, SignedHeader, SignedReceipt, SignedTransaction, Time, Transaction,
+    Action, Address, Amount, Asset, BeaconShare, Blob, Encode, Hash, Header, LeaseId, Receipt,
+    SecretKey, Signature, SignedReceipt, SignedTransaction, Time, Transaction, body,
 };
 
 /// The network that the seeds are signed for.
@@ -68,7 +68,9 @@ fn header() -> Header {
         height: 1,
         time: Time::from_ms(0),
         parent: genesis(),
-        transactions: genesis(),
+        leader: 0,
+        share: BeaconShare::from_bytes([7; 48]),
+        body: genesis(),
         state: genesis(),
     }
 }
@@ -83,16 +85,19 @@ pub(crate) fn receipts() -> Vec<Vec<u8>> {
     vec![signed_receipt().to_bytes()]
 }
 
-/// Returns an empty block and a full one.
+/// Returns an empty body and a full one.
 pub(crate) fn blocks() -> Vec<Vec<u8>> {
-    [Vec::new(), signed_transactions()]
-        .into_iter()
-        .map(|transactions| {
-            let transactions = List::new(transactions).expect("six are within the bound");
-            Block { header: SignedHeader::sign(header(), &genesis(), &key()), transactions }
-                .to_bytes()
-        })
-        .collect()
+    let mut full = Vec::new();
+    for signed in signed_transactions() {
+        body::push_entry(&mut full, &signed.to_bytes());
+    }
+    vec![Vec::new(), full]
+}
+
+/// Returns a final header, and the way of an entry among seven.
+pub(crate) fn certificates() -> Vec<Vec<u8>> {
+    let path = body::Path::of(&[genesis(); 7], 2).expect("the third of seven is there");
+    vec![api::certified_header().to_bytes(), path.to_bytes()]
 }
 
 /// Returns constraints that use every part of the language.

@@ -28,8 +28,8 @@ use ledger::{Key, verify_proof};
 use serde::Serialize;
 use thiserror::Error;
 use types::{
-    Action, Audit, Decode, DecodeError, Dispute, Hash, Lease, LeaseId, LeaseState, Order, OrderId,
-    SignedReceipt, Units, Verified,
+    Action, Audit, CertificateError, Decode, DecodeError, Dispute, Hash, Lease, LeaseId,
+    LeaseState, Order, OrderId, SignedReceipt, Units, Verified,
 };
 
 pub(crate) use money::MoneyError;
@@ -37,9 +37,9 @@ pub(crate) use money::MoneyError;
 /// Why a bundle does not prove what it says.
 #[derive(Debug, Error)]
 pub(crate) enum Refuted {
-    /// The header is not a validator's.
-    #[error("the header of the state does not hold")]
-    Header(#[source] BundleError),
+    /// The header is not final.
+    #[error("the header of the state is not final")]
+    Header(#[source] CertificateError),
     /// A row is not part of the state.
     #[error("the row of the {row} is not shown to be in the state")]
     Proof {
@@ -117,9 +117,12 @@ pub(crate) fn check(bundle: &Bundle) -> Result<Proven, Refuted> {
     let mut checks = Vec::new();
     let mut note = |name, found: String| checks.push(Check { name, found });
 
-    bundle.verify_header().map_err(Refuted::Header)?;
+    bundle.header.verify(&bundle.genesis).map_err(Refuted::Header)?;
     let header = &bundle.header.header;
-    note("header", format!("block {} is signed by a validator of {genesis}", header.height));
+    let votes = bundle.header.certificate.votes.len();
+    let of = bundle.genesis.validators.len();
+    let signed = format!("block {} is signed by {votes} of {of} validators", header.height);
+    note("header", format!("{signed} of {genesis}"));
 
     let rows = Rows::read(bundle)?;
     note("inclusion", format!("{} rows are in the state {}", rows.count(), header.state));
@@ -140,7 +143,7 @@ pub(crate) fn check(bundle: &Bundle) -> Result<Proven, Refuted> {
     );
 
     let transactions = happened(bundle, &lease, &order, &receipts)?;
-    note("transactions", format!("{transactions} signed by those they commit, in signed blocks"));
+    note("transactions", format!("{transactions} signed by those they commit, in final blocks"));
 
     let parameters = parameters::shown_for(bundle, &lease.state)?;
     let split = money::check(&lease, billed, &parameters).map_err(Refuted::Money)?;

@@ -31,7 +31,7 @@ pub(super) fn shown_for(bundle: &Bundle, state: &LeaseState) -> Result<Vec<Param
             return Err(Refuted::Contradiction("the parameters are not of the block before"));
         }
         next = header.parent;
-        view.verify_header(&bundle.genesis).map_err(Refuted::Header)?;
+        view.header.verify(&bundle.genesis).map_err(Refuted::Header)?;
         found.push(shown(&header.state, "parameters", &Key::Parameters, &view.row)?);
     }
     Ok(found)
@@ -42,8 +42,8 @@ mod tests {
     use api::{ProofView, Row};
     use ledger::Ledger;
     use types::{
-        BasisPoints, CloseReason, Genesis, Hash, Header, LeaseId, List, SecretKey, SignedHeader,
-        Text, Time,
+        BasisPoints, BeaconShare, Certificate, CertifiedHeader, CloseReason, Genesis, Hash, Header,
+        LeaseId, List, SecretKey, Text, Time, Validator,
     };
 
     use super::*;
@@ -58,7 +58,7 @@ mod tests {
             time: Time::from_ms(0),
             rules: ledger::RULES,
             token: true,
-            validators: List::new(vec![validator().public()]).unwrap(),
+            validators: List::new(vec![Validator::without_beacon(validator().public())]).unwrap(),
             issuers: List::default(),
             wallets: List::default(),
             parameters,
@@ -76,13 +76,20 @@ mod tests {
             height: time,
             time: Time::from_ms(time),
             parent,
-            transactions: Header::commit(&[]),
+            leader: 0,
+            share: BeaconShare::from_bytes([0; 48]),
+            body: Hash::ZERO,
             state: ledger.root(),
         };
+        let mut network = genesis(Parameters::public());
+        // A stranger signs as if it were the validator.
+        network.validators = List::new(vec![Validator::without_beacon(signer.public())]).unwrap();
+        let keys = std::slice::from_ref(signer);
+        let certificate = Certificate::sign(&network, &header.hash(), keys).unwrap();
         let proved = ledger.prove(&Key::Parameters);
         let key = Key::Parameters.to_bytes();
         ProofView {
-            header: SignedHeader::sign(header, &genesis(Parameters::public()).hash(), signer),
+            header: CertifiedHeader { header, later: List::default(), certificate },
             row: Row::new(key.as_slice(), proved.value.as_deref(), &proved.proof),
         }
     }
@@ -126,7 +133,7 @@ mod tests {
     #[test]
     fn who_is_no_validator_shows_nothing() {
         let forged = view(&with_burn(0), Hash::ZERO, 7, &SecretKey::from_bytes([9; 32]));
-        assert_eq!(check(vec![forged]), Err("the header of the state does not hold".to_owned()));
+        assert_eq!(check(vec![forged]), Err("the header of the state is not final".to_owned()));
         let mut other = view(&with_burn(0), Hash::ZERO, 7, &validator());
         other.row = view(&with_burn(1), Hash::ZERO, 7, &validator()).row;
         let refused = check(vec![other]).unwrap_err();

@@ -151,15 +151,15 @@ fn changed_bundles_prove_nothing(home: &Home) {
     let bundle: Value = serde_json::from_str(&text).unwrap();
     let more = |value: &mut Value| *value = Value::from(value.as_u64().unwrap() + 1);
     let changes = [
-        (tamper(&bundle, "/genesis/time", more), "the header of the state does not hold"),
-        (tamper(&bundle, "/header/header/time", more), "the header of the state does not hold"),
-        (tamper(&bundle, "/header/signature", turn_digit), "does not hold"),
+        (tamper(&bundle, "/genesis/time", more), "the header of the state is not final"),
+        (tamper(&bundle, "/header/header/time", more), "the header of the state is not final"),
+        (tamper(&bundle, "/header/certificate/votes/0/signature", turn_digit), "is not final"),
         (tamper(&bundle, "/lease/value", turn_digit), "row of the lease is not one"),
         (tamper(&bundle, "/lease/proof", turn_digit), "row of the lease is not shown"),
         (tamper(&bundle, "/order/value", turn_digit), "row of the order is not one"),
         (tamper(&bundle, "/receipts/0/value", turn_digit), "row of the receipt is not one"),
         (tamper(&bundle, "/receipts", |rows| *rows = Value::Array(Vec::new())), "receipts"),
-        (tamper(&bundle, "/transactions/0/block/0", turn_digit), "a transaction does not hold"),
+        (tamper(&bundle, "/transactions/0/path/position", more), "a transaction does not hold"),
         (
             tamper(&bundle, "/transactions", |all| *all = Value::Array(Vec::new())),
             "the transaction that placed the order is missing",

@@ -44,7 +44,7 @@ enum Victim {
     Provider,
     /// The auditor that is the first to commit.
     Auditor,
-    /// The network: node, sequencer and validator.
+    /// The network: node and validator.
     Network,
 }
 

@@ -8,7 +8,7 @@ use types::{
     Action, Address, Amount, Asset, AuditTerms, Blob, Claim, Claims, Constraint, Duration, Genesis,
     GenesisWallet, Hash, Issuer, LeaseId, List, OfferId, OfferTerms, OrderId, OrderTerms,
     Parameters, Provenance, PublicKey, Rate, Receipt, Signature, SignedReceipt, SignedTransaction,
-    Text, Time, Transaction, Value, Verified,
+    Text, Time, Transaction, Validator, Value, Verified,
 };
 
 pub(crate) const BLOCK_MS: u64 = 500;
@@ -39,7 +39,7 @@ pub(crate) fn genesis(providers: usize, parameters: Parameters) -> Genesis {
         time: Time::from_ms(0),
         rules: RULES,
         token: true,
-        validators: List::new(vec![key("validator", 0)]).expect("one"),
+        validators: List::new(vec![Validator::without_beacon(key("validator", 0))]).expect("one"),
         issuers: List::new(vec![issuer]).expect("one"),
         wallets: List::new(wallets.collect()).expect("few"),
         parameters: Parameters { offers_max: 100_000, ..parameters },

@@ -196,7 +196,7 @@ impl Map {
     }
 
     /// Returns a chunk and, unless it ends the map, its last key.
-    fn chunk_and_last_key(&self, from: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    pub(crate) fn chunk_and_last_key(&self, from: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
         let mut leaves = self.range(from);
         let first = leaves.next_leaf()?;
         let (mut last, mut count) = (first, 1_u32);

@@ -14,7 +14,7 @@ use types::{
     Constraint, Duration, Encode, Event, Finding, Genesis, GenesisWallet, Hash, Issuer, Lease,
     LeaseId, List, OfferId, OfferTerms, OrderTerms, Parameters, PublicKey, Rate, Readers, Receipt,
     Reject, Signature, SignedReceipt, SignedTransaction, Text, Time, Transaction, TransactionId,
-    Verified,
+    Validator, Verified,
 };
 
 /// Auditors, one seat each.
@@ -137,12 +137,13 @@ fn class() -> ClassId {
 fn genesis(parameters: &Parameters) -> Genesis {
     let limit = micro(1_000_000_000_000);
     let issuer = |asset| Issuer { address: address("bank"), asset, limit };
+    let validators = VALIDATORS.map(|name| Validator::without_beacon(key(name)));
     Genesis {
         network: Text::new("adversaries").unwrap(),
         time: Time::from_ms(1_000_000),
         rules: RULES,
         token: true,
-        validators: List::new(VALIDATORS.map(key).to_vec()).unwrap(),
+        validators: Validator::in_order(validators.to_vec()).unwrap(),
         issuers: List::new(vec![issuer(Asset::Usd), issuer(Asset::Wild)]).unwrap(),
         wallets: List::new(vec![GenesisWallet { address: address("rest"), amount: micro(1) }])
             .unwrap(),

@@ -7,7 +7,7 @@
 //! the name of a lease is shown only what that lease shows, even of its own.
 
 use ledger::Ledger;
-use types::{Address, CheckState, ContentHash, Lease, Order, PublicKey, SignedReceipt};
+use types::{Address, CheckState, ContentHash, Genesis, Lease, Order, SignedReceipt};
 
 use super::{ContentError, ContentStore};
 
@@ -31,12 +31,7 @@ impl Asker {
 
     /// Returns whether the lease lets who asks read what it names: its parties always, auditors as
     /// long as they have its audit to do, validators as long as a dispute over it is open.
-    pub(crate) fn may_read(
-        &self,
-        ledger: &Ledger,
-        lease: &Lease,
-        validators: &[PublicKey],
-    ) -> bool {
+    pub(crate) fn may_read(&self, ledger: &Ledger, lease: &Lease, genesis: &Genesis) -> bool {
         if self.is_party(lease) {
             return true;
         }
@@ -47,7 +42,7 @@ impl Asker {
                     audit.current().any(|assigned| assigned.auditor == self.account)
                 })
             }
-            CheckState::Disputed { .. } => validators.contains(self.signer.key()),
+            CheckState::Disputed { .. } => genesis.place_of(self.signer.key()).is_some(),
             _ => false,
         }
     }

@@ -1,25 +1,26 @@
 //! The thread that follows the chain and writes the history.
 //!
-//! It takes blocks as they are published. Those that it missed, because it is building the
-//! history or fell behind, it reads from the log and executes again, beside the sequencer and
-//! without ever holding it up.
+//! It takes blocks as they become final. Those that it missed, because it is building the history
+//! or fell behind, it asks the chain for and executes again, without ever holding it up.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use ledger::Ledger;
 use rusqlite::Connection;
-use tokio::sync::{broadcast, watch};
-use types::{Genesis, Hash, SignedHeader};
+use tokio::{
+    runtime,
+    sync::{broadcast, watch},
+};
+use types::Header;
 
 use super::{
     IndexError,
-    schema::{Reached, open_writer},
+    schema::{Reached, create, open_writer},
     write::{self, Entry},
 };
 use crate::{
-    fault::Fault,
-    handle::{Committed, CommittedBlock},
-    solo::{Base, LogReader, RecoverError, replay},
+    fault::{Fault, causes},
+    replica::{self, Base, CommittedBlock, Replica, replay},
 };
 
 /// Blocks that are written at once.
@@ -29,46 +30,46 @@ const BATCH_TRANSACTIONS: usize = 5_000;
 
 /// Where the history comes from.
 pub(crate) struct Source {
-    pub(crate) genesis: Genesis,
-    pub(crate) log: PathBuf,
-    /// The state before any block.
-    pub(crate) beginning: Base,
-    /// States from which blocks can be replayed too, the latest first.
-    pub(crate) bases: Vec<Base>,
+    pub(crate) replica: Replica,
+    pub(crate) chain: chain::Handle,
+    /// What waits for the chain's answers.
+    pub(crate) runtime: runtime::Handle,
 }
 
 impl Source {
-    /// Returns the latest known state that is not after a height.
-    fn base_of(&self, height: u64) -> &Base {
-        let fits = |base: &&Base| base.header.header.height <= height;
-        self.bases.iter().find(fits).unwrap_or(&self.beginning)
+    fn block(&self, height: u64) -> Option<chain::StoredBlock> {
+        self.runtime.block_on(self.chain.block(height))
     }
 
-    /// Returns whether a history that reaches so far tells of this log's blocks. One that knows
-    /// blocks that the log lost, or others in their place, tells of another past.
-    fn contains(&self, reached: Reached) -> Result<bool, RecoverError> {
-        let newest = self.bases.first().unwrap_or(&self.beginning).header.header.height;
-        if reached.height > newest {
-            return Ok(false);
+    /// Returns whether a history that reaches so far tells of this chain's blocks. One that knows
+    /// others tells of another past.
+    fn contains(&self, reached: Reached) -> bool {
+        let known = [self.replica.beginning(), self.replica.base()];
+        match known.into_iter().find(|base| base.header.height == reached.height) {
+            Some(base) => base.header.hash() == reached.hash,
+            None => self
+                .block(reached.height)
+                .is_some_and(|block| replica::header(&block.header).hash() == reached.hash),
         }
-        let base = self.base_of(reached.height);
-        let mut header = base.header;
-        let mut log = LogReader::open(&self.log, base.offset)?;
-        while header.header.height < reached.height {
-            header = log.skip()?;
+    }
+
+    /// Returns the state from which a history that reaches so far goes on; nothing when blocks
+    /// are gone that it lacks.
+    fn base_of(&self, reached: u64) -> Option<&Base> {
+        let (beginning, base) = (self.replica.beginning(), self.replica.base());
+        if base.header.height <= reached {
+            return Some(base);
         }
-        Ok(header.header.hash() == reached.hash)
+        self.block(1).map(|_| beginning)
     }
 }
 
 /// The writer of the history.
 pub(crate) struct Feed {
     store: Connection,
-    genesis: Genesis,
-    genesis_hash: Hash,
-    log: LogReader,
+    source: Source,
     ledger: Ledger,
-    header: SignedHeader,
+    header: Header,
     /// How far the store reaches; the ledger may still be before it.
     reached: u64,
     published: watch::Sender<u64>,
@@ -80,47 +81,49 @@ impl Feed {
         path: &std::path::Path,
         source: Source,
     ) -> Result<(Self, watch::Receiver<u64>), IndexError> {
-        let genesis_hash = source.genesis.hash();
-        let start = Reached { height: 0, hash: source.beginning.header.header.hash() };
+        let genesis_hash = source.replica.genesis_hash();
+        let at = |base: &Base| Reached { height: base.header.height, hash: base.header.hash() };
+        let start = at(source.replica.beginning());
         let (mut store, mut reached) = open_writer(path, &genesis_hash, start)?;
-        if !source.contains(reached)? {
-            tracing::warn!("the history is not of this log; building it anew");
+        if !source.contains(reached) {
+            tracing::warn!("the history is not of this chain; building it anew");
             drop(store);
-            store = super::schema::create(path, &genesis_hash, start)?;
+            store = create(path, &genesis_hash, start)?;
             reached = start;
         }
-        let base = source.base_of(reached.height).clone();
-        let log = LogReader::open(&source.log, base.offset).map_err(RecoverError::Log)?;
-        let (published, height) = watch::channel(reached.height);
-        let feed = Self {
-            store,
-            genesis: source.genesis,
-            genesis_hash,
-            log,
-            ledger: base.ledger,
-            header: base.header,
-            reached: reached.height,
-            published,
+        let base = match source.base_of(reached.height) {
+            Some(base) => base.clone(),
+            None => {
+                let base = source.replica.base().clone();
+                let height = base.header.height;
+                tracing::warn!(height, "older blocks are gone: the history begins anew");
+                drop(store);
+                reached = at(&base);
+                store = create(path, &genesis_hash, reached)?;
+                base
+            }
         };
-        Ok((feed, height))
+        let (published, height) = watch::channel(reached.height);
+        let Base { header, ledger } = base;
+        let reached = reached.height;
+        Ok((Self { store, source, ledger, header, reached, published }, height))
     }
 
     /// Follows the chain until it ends.
     pub(crate) fn run(
         mut self,
         mut blocks: broadcast::Receiver<Arc<CommittedBlock>>,
-        committed: watch::Receiver<Arc<Committed>>,
         fault: &Fault,
     ) {
         loop {
-            let up_to = committed.borrow().header.header.height;
+            let up_to = self.source.replica.committed().header.height;
             let followed = self.catch_up(up_to).and_then(|()| self.follow(&mut blocks));
             match followed {
                 Ok(true) => {}
                 Ok(false) => return,
                 // Without its history a node answers half of what it is asked, for ever.
                 Err(error) => {
-                    let error = crate::solo::chain(&error);
+                    let error = causes(&error);
                     fault.set(format!("the history cannot be written: {error}"));
                     return;
                 }
@@ -128,36 +131,35 @@ impl Feed {
         }
     }
 
-    /// Brings the history up to a height from the log.
+    /// Brings the history up to a height with stored blocks.
     pub(crate) fn catch_up(&mut self, up_to: u64) -> Result<(), IndexError> {
-        while self.header.header.height < up_to {
+        while self.header.height < up_to {
             let mut transactions = 0;
             let store = self.store.transaction()?;
             for _ in 0..BATCH_BLOCKS {
-                if self.header.header.height >= up_to || transactions >= BATCH_TRANSACTIONS {
+                if self.header.height >= up_to || transactions >= BATCH_TRANSACTIONS {
                     break;
                 }
-                let framed = self.log.next().map_err(RecoverError::Log)?;
-                let framed = framed.ok_or(RecoverError::Block {
-                    height: self.header.header.height + 1,
-                    reason: "the log ends before it",
-                })?;
+                let height = self.header.height + 1;
+                let block = self.source.block(height).ok_or(IndexError::Stopped)?;
                 let before = self.ledger.clone();
-                let (genesis, hash) = (&self.genesis, &self.genesis_hash);
-                let replayed =
-                    replay(&mut self.ledger, &self.header, &framed.block, genesis, hash)?;
-                transactions += replayed.ids.len();
+                let (after, executed) = replay(&before, &block.header, &block.body)
+                    .map_err(|refusal| IndexError::Replay(height, refusal.to_string()))?;
+                let header = replica::header(&block.header);
+                transactions += executed.ids.len();
+                let certificate = block.certificate.as_ref().map(replica::certificate);
                 let entry = Entry {
-                    block: &framed.block,
-                    ids: &replayed.ids,
-                    events: &replayed.events,
-                    before: (&before, &self.header),
-                    after: &self.ledger,
+                    header: &header,
+                    certificate: certificate.as_ref(),
+                    executed: &executed,
+                    before: &before,
+                    after: &after,
                 };
-                if framed.block.header.header.height > self.reached {
+                if height > self.reached {
                     write::block(&store, &entry)?;
                 }
-                self.header = framed.block.header;
+                self.ledger = after;
+                self.header = header;
             }
             store.commit()?;
             self.publish();
@@ -180,24 +182,24 @@ impl Feed {
         let mut written = 0;
         let mut open = true;
         while let Some(committed) = next.take() {
-            let height = committed.block.header.header.height;
-            if height > self.header.header.height + 1 {
+            let CommittedBlock { executed, after } = &*committed;
+            let height = after.header.height;
+            if height > self.header.height + 1 {
                 break;
             }
-            if height == self.header.header.height + 1 {
+            if height == self.header.height + 1 {
                 let entry = Entry {
-                    block: &committed.block,
-                    ids: &committed.ids,
-                    events: &committed.events,
-                    before: (&self.ledger, &self.header),
-                    after: &committed.after.ledger,
+                    header: &after.header,
+                    certificate: after.certificate.as_ref(),
+                    executed,
+                    before: &self.ledger,
+                    after: &after.ledger,
                 };
                 if height > self.reached {
                     write::block(&store, &entry)?;
                 }
-                self.ledger = committed.after.ledger.clone();
-                self.header = committed.after.header;
-                self.log.skip().map_err(RecoverError::Log)?;
+                self.ledger = after.ledger.clone();
+                self.header = after.header;
                 written += 1;
             }
             if written < BATCH_BLOCKS {
@@ -214,7 +216,7 @@ impl Feed {
     }
 
     fn publish(&mut self) {
-        self.reached = self.reached.max(self.header.header.height);
+        self.reached = self.reached.max(self.header.height);
         self.published.send_replace(self.reached);
     }
 }

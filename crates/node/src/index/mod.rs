@@ -1,7 +1,7 @@
 //! The history: what happened, in a store that can be asked.
 //!
 //! One thread follows the chain and writes; readers have connections of their own. The store can
-//! be deleted at any time: it is built anew from the log of blocks, by executing them again. No
+//! be deleted at any time: it is built anew from the chain's blocks, by executing them again. No
 //! rule of the ledger reads it. It comes a little behind the chain, so those who read their own
 //! writes wait for a height first.
 
@@ -44,9 +44,12 @@ pub enum IndexError {
     /// The store was made for something else and could not be made anew.
     #[error("the history's store cannot be made")]
     File(#[from] std::io::Error),
-    /// The blocks could not be executed again.
-    #[error("the history cannot be built from the blocks")]
-    Replay(#[from] crate::solo::RecoverError),
+    /// A block could not be executed again.
+    #[error("the history cannot be built from block {0}: {1}")]
+    Replay(u64, String),
+    /// The validators' signatures of a block are not there yet.
+    #[error("the signatures of block {0} are not there yet")]
+    Uncertified(u64),
     /// It is still behind.
     #[error("the history is at block {at}, not yet at {wanted}")]
     Behind {

@@ -3,8 +3,9 @@
 use api::{EventId, EventRecord, LeaseFilter, ProofView};
 use rusqlite::{Connection, OptionalExtension, Row, params_from_iter, types::Value};
 use types::{
-    Address, Audit, ClassId, Decode, Dispute, Lease, LeaseId, Order, OrderId, SignedHeader,
-    SignedReceipt, SignedTransaction, Tally, Time, TransactionId,
+    Address, Audit, Certificate, CertifiedHeader, ClassId, Decode, Dispute, Hash, Header, Lease,
+    LeaseId, List, Order, OrderId, SignedReceipt, SignedTransaction, Tally, Time, TransactionId,
+    body, certificate::LATER_HEADERS_MAX,
 };
 
 use super::{IndexError, write::LeaseRows};
@@ -97,20 +98,57 @@ impl<'a> Reader<'a> {
         Ok(self.list(query, parameters, record)?.into_iter().next())
     }
 
-    /// Returns the signed header of a block and how many transactions it holds.
+    /// Returns the header of a block and how many transactions it holds.
     ///
     /// # Errors
     /// [`IndexError`].
-    pub fn header(&self, height: u64) -> Result<Option<SignedHeader>> {
+    pub fn header(&self, height: u64) -> Result<Option<Header>> {
         let query = "SELECT header FROM blocks WHERE height = ?1";
         self.one(query, vec![number(height)], |row| decoded(row, 0))
+    }
+
+    /// Returns a block's header with what shows that it is final.
+    ///
+    /// # Errors
+    /// [`IndexError`], also while the signatures are not there.
+    pub fn certified(&self, height: u64) -> Result<CertifiedHeader> {
+        let query = "SELECT header, certificate FROM blocks WHERE height >= ?1
+            ORDER BY height LIMIT ?2";
+        let parameters = vec![number(height), size(LATER_HEADERS_MAX + 1)];
+        let row = |row: &rusqlite::Row<'_>| {
+            let certificate: Option<Vec<u8>> = row.get(1)?;
+            let certificate =
+                certificate.map(|bytes| Certificate::from_bytes(&bytes)).transpose()?;
+            Ok((decoded::<Header>(row, 0)?, certificate))
+        };
+        let mut headers = Vec::new();
+        for (header, certificate) in self.list(query, parameters, row)? {
+            headers.push(header);
+            let Some(certificate) = certificate else { continue };
+            let later = headers.split_off(1);
+            let later = List::new(later)?;
+            return Ok(CertifiedHeader { header: headers[0], later, certificate });
+        }
+        Err(IndexError::Uncertified(height))
+    }
+
+    /// Returns the leaves of a block's body, in order.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub(crate) fn leaves(&self, height: u64) -> Result<Vec<Hash>> {
+        let query = "SELECT signed FROM transactions WHERE height = ?1 ORDER BY position";
+        self.list(query, vec![number(height)], |row| {
+            let signed: Vec<u8> = row.get(0)?;
+            Ok(body::leaf(&signed))
+        })
     }
 
     /// Returns headers below a height, newest first, each with its count of transactions.
     ///
     /// # Errors
     /// [`IndexError`].
-    pub fn headers(&self, before: Option<u64>, limit: usize) -> Result<Vec<(SignedHeader, u32)>> {
+    pub fn headers(&self, before: Option<u64>, limit: usize) -> Result<Vec<(Header, u32)>> {
         let query = "SELECT header, transactions FROM blocks WHERE height < ?1
             ORDER BY height DESC LIMIT ?2";
         let parameters = vec![number(optional(before)), size(limit)];
@@ -365,17 +403,18 @@ impl<'a> Reader<'a> {
         self.list(&query, parameters, |row| decoded(row, 0))
     }
 
-    /// Returns the rows of a lease that left the state, with the header that they are proved by.
+    /// Returns the rows of a lease that left the state, with the height of the block after which
+    /// they were in it.
     ///
     /// # Errors
     /// [`IndexError`].
-    pub(crate) fn archived(&self, lease: LeaseId) -> Result<Option<(SignedHeader, LeaseRows)>> {
-        let query = "SELECT header, rows FROM archive WHERE lease = ?1";
+    pub(crate) fn archived(&self, lease: LeaseId) -> Result<Option<(u64, LeaseRows)>> {
+        let query = "SELECT height, rows FROM archive WHERE lease = ?1";
         self.one(query, vec![blob(lease.as_bytes())], |row| {
             let rows: String = row.get(1)?;
             let rows = serde_json::from_str(&rows)
                 .map_err(|_| types::DecodeError::Invalid("archived lease"))?;
-            Ok((decoded(row, 0)?, rows))
+            Ok((row.get(0)?, rows))
         })
     }
 
@@ -387,10 +426,11 @@ impl<'a> Reader<'a> {
         let query = "SELECT shown FROM parameters WHERE time = ?1";
         let shown = self.one(query, vec![number(time.as_ms())], |row| {
             let shown: String = row.get(0)?;
-            Ok(serde_json::from_str(&shown)
+            Ok(serde_json::from_str::<Vec<(u64, api::Row)>>(&shown)
                 .map_err(|_| types::DecodeError::Invalid("parameters"))?)
         })?;
-        Ok(shown.unwrap_or_default())
+        let view = |(height, row)| Ok(ProofView { header: self.certified(height)?, row });
+        shown.unwrap_or_default().into_iter().map(view).collect()
     }
 
     /// Returns a class's closed epochs below a number, newest first.

@@ -8,7 +8,7 @@ use types::Hash;
 use super::IndexError;
 
 /// The version of the tables; another one is built anew.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 const TABLES: &str = "
 CREATE TABLE meta (
@@ -16,7 +16,7 @@ CREATE TABLE meta (
     height INTEGER NOT NULL, hash BLOB NOT NULL
 ) STRICT;
 CREATE TABLE blocks (
-    height INTEGER PRIMARY KEY, header BLOB NOT NULL, time INTEGER NOT NULL,
+    height INTEGER PRIMARY KEY, header BLOB NOT NULL, certificate BLOB, time INTEGER NOT NULL,
     transactions INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX blocks_by_time ON blocks (time);
@@ -65,7 +65,7 @@ CREATE TABLE disputes (
     number INTEGER PRIMARY KEY, lease BLOB NOT NULL UNIQUE, record BLOB NOT NULL
 ) STRICT;
 CREATE TABLE archive (
-    lease BLOB PRIMARY KEY, header BLOB NOT NULL, rows TEXT NOT NULL
+    lease BLOB PRIMARY KEY, height INTEGER NOT NULL, rows TEXT NOT NULL
 ) STRICT;
 CREATE TABLE parameters (
     time INTEGER PRIMARY KEY, shown TEXT NOT NULL

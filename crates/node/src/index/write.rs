@@ -1,10 +1,10 @@
 //! Writing a block into the history.
 
-use api::{ProofView, Row};
+use api::Row;
 use ledger::{Key, Ledger};
 use rusqlite::Transaction;
 use types::{
-    Action, Block, Encode, Event, LeaseId, Order, OrderId, SignedHeader, SignedTransaction,
+    Action, Certificate, Encode, Event, Header, LeaseId, Order, OrderId, SignedTransaction,
     TransactionId,
 };
 
@@ -12,14 +12,16 @@ use super::{
     IndexError,
     concern::{kind, leases, parties},
 };
+use crate::replica::Executed;
 
 /// A block with what came of it, as the history needs it.
 pub(crate) struct Entry<'a> {
-    pub(crate) block: &'a Block,
-    pub(crate) ids: &'a [TransactionId],
-    pub(crate) events: &'a [Event],
-    /// The state before the block, and its header.
-    pub(crate) before: (&'a Ledger, &'a SignedHeader),
+    pub(crate) header: &'a Header,
+    /// The signatures of this very block, if they are there.
+    pub(crate) certificate: Option<&'a Certificate>,
+    pub(crate) executed: &'a Executed,
+    /// The state before the block.
+    pub(crate) before: &'a Ledger,
     /// The state after the block.
     pub(crate) after: &'a Ledger,
 }
@@ -58,48 +60,45 @@ fn row(ledger: &Ledger, key: Key) -> Row {
 
 /// Writes a block.
 pub(crate) fn block(store: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), IndexError> {
-    let header = &entry.block.header;
-    let height = header.header.height;
-    store.prepare_cached("INSERT INTO blocks VALUES (?1, ?2, ?3, ?4)")?.execute((
+    let Entry { header, executed, .. } = entry;
+    let height = header.height;
+    store.prepare_cached("INSERT INTO blocks VALUES (?1, ?2, ?3, ?4, ?5)")?.execute((
         height,
         header.to_bytes(),
-        header.header.time.as_ms(),
-        entry.ids.len(),
+        entry.certificate.map(Encode::to_bytes),
+        header.time.as_ms(),
+        executed.ids.len(),
     ))?;
     // Events first: they make the record of a lease that a transaction of this block started.
-    for (position, event) in entry.events.iter().enumerate() {
+    for (position, event) in executed.events.iter().enumerate() {
         self::event(store, (height, position), event, entry)?;
     }
-    if entry.events.iter().any(|event| matches!(event, Event::LeaseClosed { .. })) {
+    if executed.events.iter().any(|event| matches!(event, Event::LeaseClosed { .. })) {
         parameters(store, entry)?;
     }
-    let transactions = entry.block.transactions.iter().zip(entry.ids);
+    let transactions = executed.transactions.iter().zip(&executed.ids);
     for (position, (signed, id)) in transactions.enumerate() {
         transaction(store, (height, position), signed, *id, header)?;
     }
     store
         .prepare_cached("UPDATE meta SET height = ?1, hash = ?2")?
-        .execute((height, header.header.hash().as_bytes()))?;
+        .execute((height, header.hash().as_bytes()))?;
     Ok(())
 }
 
 /// Keeps the parameters with which the block settled leases. A lease that it settled before it
 /// changed them was settled with those of the block before.
 fn parameters(store: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), IndexError> {
-    let (before, header_before) = entry.before;
-    let header = &entry.block.header;
-    let shown = |ledger: &Ledger, header: &SignedHeader| ProofView {
-        header: *header,
-        row: row(ledger, Key::Parameters),
-    };
-    let mut all = vec![shown(entry.after, header)];
-    if before.parameters() != entry.after.parameters() {
-        all.push(shown(before, header_before));
+    let height = entry.header.height;
+    let shown = |ledger: &Ledger, height: u64| (height, row(ledger, Key::Parameters));
+    let mut all = vec![shown(entry.after, height)];
+    if entry.before.parameters() != entry.after.parameters() {
+        all.push(shown(entry.before, height - 1));
     }
-    let all = serde_json::to_string(&all).expect("rows and headers are text");
+    let all = serde_json::to_string(&all).expect("rows are text");
     store
         .prepare_cached("INSERT INTO parameters VALUES (?1, ?2)")?
-        .execute((header.header.time.as_ms(), all))?;
+        .execute((entry.header.time.as_ms(), all))?;
     Ok(())
 }
 
@@ -108,7 +107,7 @@ fn transaction(
     (height, position): (u64, usize),
     signed: &SignedTransaction,
     id: TransactionId,
-    header: &SignedHeader,
+    header: &Header,
 ) -> Result<(), IndexError> {
     let transaction = &signed.transaction;
     store.prepare_cached("INSERT INTO transactions VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute((
@@ -122,7 +121,7 @@ fn transaction(
     match &transaction.action {
         Action::PlaceOrder(terms) => {
             let (id, tenant) = (OrderId::from(id), transaction.signer);
-            let order = Order { id, tenant, placed: header.header.time, terms: (**terms).clone() };
+            let order = Order { id, tenant, placed: header.time, terms: (**terms).clone() };
             let insert = "INSERT INTO orders (id, tenant, record, height, position)
                 VALUES (?1, ?2, ?3, ?4, ?5)";
             let (id, tenant) = (id.as_bytes(), tenant.as_bytes());
@@ -198,14 +197,14 @@ fn lease_changed(
     event: &Event,
     entry: &Entry<'_>,
 ) -> Result<(), IndexError> {
-    let (before, header) = entry.before;
+    let before = entry.before;
     if matches!(event, Event::LeaseArchived { .. }) {
         if let Some(lease) = before.lease(&id) {
             let rows = lease_rows(before, id, lease.order, lease.receipts);
             let rows = serde_json::to_string(&rows).expect("rows are text");
             store
                 .prepare_cached("INSERT OR REPLACE INTO archive VALUES (?1, ?2, ?3)")?
-                .execute((id.as_bytes(), header.to_bytes(), rows))?;
+                .execute((id.as_bytes(), before.network().height, rows))?;
         }
         return Ok(());
     }

@@ -9,7 +9,7 @@ use crate::index::IndexError;
 
 /// Waits until the history holds all that was committed before the request.
 pub(super) async fn settled(app: &App) -> Result<(), Failure> {
-    Ok(app.index.wait_for(app.handle.read().header.header.height).await?)
+    Ok(app.index.wait_for(app.handle.read().header.height).await?)
 }
 
 pub(super) async fn list(
@@ -20,13 +20,13 @@ pub(super) async fn list(
     parameters.finish()?;
     settled(&app).await?;
     let headers = app.index.read(move |reader| reader.headers(before, limit)).await?;
-    let summary = |(header, transactions): (types::SignedHeader, u32)| BlockSummary {
-        hash: header.header.hash(),
+    let summary = |(header, transactions): (types::Header, u32)| BlockSummary {
+        hash: header.hash(),
         header,
         transactions,
     };
     let items: Vec<_> = headers.into_iter().map(summary).collect();
-    Ok(Json(Page::new(items, limit, |block| block.header.header.height.to_string())))
+    Ok(Json(Page::new(items, limit, |block| block.header.height.to_string())))
 }
 
 pub(super) async fn show(
@@ -37,8 +37,10 @@ pub(super) async fn show(
     parameters.finish()?;
     settled(&app).await?;
     let block = app.index.read(move |reader| {
-        let Some(header) = reader.header(height)? else { return Ok(None) };
-        let transactions = reader.summaries(height)?;
+        if reader.header(height)?.is_none() {
+            return Ok(None);
+        }
+        let (header, transactions) = (reader.certified(height)?, reader.summaries(height)?);
         Ok(Some(BlockRecord { hash: header.header.hash(), header, transactions }))
     });
     block.await?.map(Json).ok_or_else(|| Failure::unknown("block"))
@@ -61,7 +63,7 @@ pub(super) async fn transaction(
             id,
             height: place.height,
             position: place.position,
-            time: header.header.time,
+            time: header.time,
             transaction: signed.transaction,
             signature: signed.signature,
             events,

@@ -3,7 +3,8 @@
 use api::{Bundle, Included, ProofView, Row};
 use axum::{Json, extract::State};
 use types::{
-    Decode, Encode, Lease, LeaseId, LeaseState, OrderId, SignedHeader,
+    Decode, Encode, Lease, LeaseId, LeaseState, OrderId,
+    body::Path,
     text::{from_hex, to_hex},
 };
 
@@ -24,16 +25,16 @@ pub(super) async fn show(
         let rows = match state.ledger.lease(&id) {
             Some(lease) => {
                 let rows = lease_rows(&state.ledger, id, lease.order, lease.receipts);
-                Some((state.header, rows))
+                Some((state.header.height, rows))
             }
             None => reader.archived(id)?,
         };
-        let Some((header, rows)) = rows else { return Ok(None) };
+        let Some((height, rows)) = rows else { return Ok(None) };
         let LeaseRows { lease, order: order_row, receipts, audit, dispute } = rows;
         Ok(Some(Bundle {
             genesis,
             id,
-            header,
+            header: reader.certified(height)?,
             transactions: transactions(reader, id, order)?,
             parameters: parameters_of(reader, &lease)?,
             lease,
@@ -71,20 +72,11 @@ fn transactions(
     let places: Vec<Place> = placed.into_iter().chain(started).chain(handed_in).collect();
     let mut included = Vec::new();
     for place in places {
-        let (signed, header) = (reader.transaction(place)?, reader.header(place.height)?);
-        let Some((signed, header)) = signed.zip(header) else { continue };
-        included.push(include(reader, place, &signed.to_bytes(), header)?);
+        let Some(signed) = reader.transaction(place)? else { continue };
+        let path = Path::of(&reader.leaves(place.height)?, place.position);
+        let Some(path) = path else { continue };
+        let (transaction, header) = (to_hex(&signed.to_bytes()), reader.certified(place.height)?);
+        included.push(Included { transaction, header, path });
     }
     Ok(included)
-}
-
-fn include(
-    reader: &Reader<'_>,
-    place: Place,
-    transaction: &[u8],
-    header: SignedHeader,
-) -> Result<Included, IndexError> {
-    let block = reader.summaries(place.height)?;
-    let block = block.into_iter().map(|summary| summary.id).collect();
-    Ok(Included { transaction: to_hex(transaction), header, block })
 }

@@ -138,8 +138,7 @@ async fn may_read(
     // What the asker owns does not count: a provider owns the results of all its tenants, and
     // asks for each in the name of that one's lease.
     let Some(view) = find(app, lease).await? else { return Ok(false) };
-    let validators = &app.handle.genesis().validators;
-    if !asker.may_read(&app.handle.read().ledger, &view.lease, validators) {
+    if !asker.may_read(&app.handle.read().ledger, &view.lease, app.handle.genesis()) {
         return Ok(false);
     }
     let named = names(&view.lease, &view.order, &view.receipts);

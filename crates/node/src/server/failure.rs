@@ -42,7 +42,7 @@ impl Failure {
 
     /// The node itself fails; what happened stands in the log only.
     fn fault(error: &dyn std::error::Error) -> Self {
-        tracing::error!("a request failed: {}", crate::solo::chain(error));
+        tracing::error!("a request failed: {}", crate::fault::causes(error));
         Self::new(Problem::Fault, "the node failed to answer")
     }
 }
@@ -56,7 +56,9 @@ impl From<Stopped> for Failure {
 impl From<IndexError> for Failure {
     fn from(error: IndexError) -> Self {
         match error {
-            IndexError::Behind { .. } => Self::new(Problem::Behind, error.to_string()),
+            IndexError::Behind { .. } | IndexError::Uncertified(_) => {
+                Self::new(Problem::Behind, error.to_string())
+            }
             IndexError::Stopped => Self::new(Problem::Stopped, error.to_string()),
             _ => Self::fault(&error),
         }

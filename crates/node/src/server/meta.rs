@@ -34,7 +34,7 @@ pub(super) async fn health(State(app): Shared, parameters: Parameters) -> Result
         return Err(Failure::new(Problem::Stopped, reason.to_string()));
     }
     settled(&app).await?;
-    Ok(format!("ok {}\n", app.handle.read().header.header.height))
+    Ok(format!("ok {}\n", app.handle.read().header.height))
 }
 
 pub(super) async fn metrics(
@@ -82,7 +82,7 @@ pub(super) async fn page(State(app): Shared, parameters: Parameters) -> Result<R
         .await?;
     let view = View {
         network: app.handle.genesis().network.as_str(),
-        height: state.header.header.height,
+        height: state.header.height,
         supply: supply::view(&state.ledger),
         blocks,
         leases,

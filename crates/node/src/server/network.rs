@@ -12,6 +12,7 @@ use super::{
     Failure, Shared,
     request::{Parameters, read_json},
 };
+use crate::index::IndexError;
 
 pub(super) async fn status(
     State(app): Shared,
@@ -26,7 +27,7 @@ pub(super) async fn status(
         genesis: network.genesis,
         height: network.height,
         time: network.time,
-        root: state.header.header.state,
+        root: state.header.state,
         epoch: network.epoch,
         epoch_began: network.epoch_began,
         epoch_ms: state.ledger.parameters().epoch_ms,
@@ -62,7 +63,9 @@ pub(super) async fn proof(
     let kind = kind.ok_or_else(|| Failure::malformed("kind: nothing of this name is proved"))?;
     let key = proof_key(kind, &parameters)?;
     parameters.finish()?;
-    let (proved, header) = app.handle.prove(&key);
+    let proved = app.handle.prove(&key);
+    let uncertified = || IndexError::Uncertified(app.handle.read().header.height);
+    let (proved, header) = proved.ok_or_else(uncertified)?;
     let row = Row::new(key.to_bytes().as_slice(), proved.value.as_deref(), &proved.proof);
     Ok(Json(ProofView { header, row }))
 }

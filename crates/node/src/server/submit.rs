@@ -72,7 +72,7 @@ async fn happened_before(
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
-    app.index.wait_for(app.handle.read().header.header.height).await?;
+    app.index.wait_for(app.handle.read().header.height).await?;
     let places = app.index.read(move |reader| {
         let place = |id| Ok(reader.place(id)?.map(|place| (id, place.height)));
         ids.into_iter().map(place).collect::<Result<Vec<_>, _>>()
@@ -92,6 +92,12 @@ fn outcome(answer: Answer) -> Outcome {
         Err(Refused::Busy) => Refusal {
             code: Refusal::BUSY.to_owned(),
             meaning: "the node has no room for it now; send it again".to_owned(),
+        },
+        Err(Refused::Open) => Refusal {
+            code: Refusal::OPEN.to_owned(),
+            meaning: "no block holds it yet, as validators do not agree on any now; it may still \
+                      happen: ask for it by its name, or send the same again"
+                .to_owned(),
         },
     };
     Outcome { id, height: None, reject: Some(refusal) }

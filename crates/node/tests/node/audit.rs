@@ -266,11 +266,7 @@ async fn audits_and_disputes_are_listed_page_by_page_and_outlive_node_and_histor
 
     let network = network.restart().await;
     assert_eq!(all(&network).await, before);
-    let Network { data, config, node, genesis, .. } = network;
-    node.shutdown().await;
-    node::rebuild(&config).unwrap();
-    let (node, client) = crate::network::start(&config).await;
-    let network = Network { data, config, node, client, genesis };
+    let network = network.rebuild().await;
     assert_eq!(all(&network).await, before);
     network.node.shutdown().await;
 }

@@ -1,5 +1,6 @@
 //! A network for a test: a node in a directory of its own, and accounts with funds.
 
+use std::fs;
 use std::sync::Arc;
 
 use api::{Client, Submitter};
@@ -76,8 +77,22 @@ impl Network {
         self.node.handle().read().ledger.root()
     }
 
+    /// Takes the node down, removes its history, and takes it up again: the history is built anew.
+    pub(crate) async fn rebuild(self) -> Self {
+        let Self { data, config, node, genesis, .. } = self;
+        node.shutdown().await;
+        for suffix in ["", "-wal", "-shm"] {
+            // In order, a history that is closed is one file.
+            let _ = fs::remove_file(data.path().join(format!("index.sqlite{suffix}")));
+        }
+        let (node, client) = start(&config).await;
+        let network = Self { data, config, node, client, genesis };
+        network.index_settled().await;
+        network
+    }
+
     pub(crate) async fn index_settled(&self) {
-        let height = self.node.handle().read().header.header.height;
+        let height = self.node.handle().read().header.height;
         self.node.index().wait_for(height).await.unwrap();
     }
 }

@@ -416,7 +416,7 @@ impl Reference {
         if self.genesis.token {
             self.stake_of(&voter).get()
         } else {
-            u64::from(self.genesis.validators.contains(voter.key()))
+            u64::from(self.genesis.place_of(voter.key()).is_some())
         }
     }
 

@@ -97,7 +97,7 @@ impl Reference {
             return Err(Reject::DisputeArgument);
         };
         let validator = *signer.key();
-        ensure(self.genesis.validators.contains(&validator), Reject::DisputeNotYours)?;
+        ensure(self.genesis.place_of(&validator).is_some(), Reject::DisputeNotYours)?;
         let has_ruled = rulings.iter().any(|ruled| ruled.validator == validator);
         ensure(!has_ruled, Reject::DisputeTwice)?;
 

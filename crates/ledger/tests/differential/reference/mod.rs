@@ -151,8 +151,8 @@ impl Reference {
         for issuer in genesis.issuers.iter() {
             state.open_account(issuer.address);
         }
-        for key in genesis.validators.iter() {
-            state.open_account(Address::new(*key));
+        for validator in genesis.validators.iter() {
+            state.open_account(Address::new(validator.key));
         }
         for wallet in genesis.wallets.iter() {
             state.open_account(wallet.address);

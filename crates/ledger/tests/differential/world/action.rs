@@ -276,7 +276,7 @@ impl World {
     fn vote(&mut self, state: &Reference) -> (Address, Action) {
         let signer = match self.theme {
             Theme::Private => {
-                Address::new(*self.dice.pick(&state.genesis.validators).expect("some"))
+                Address::new(self.dice.pick(&state.genesis.validators).expect("some").key)
             }
             _ => self.provider(state).map_or(self.someone(), |provider| provider.address),
         };

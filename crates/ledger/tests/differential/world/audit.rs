@@ -208,7 +208,7 @@ impl World {
             return self.work_instead(state, Action::Argue { lease, opened, argument });
         };
         let validators = state.genesis.validators.to_vec();
-        let validator = *self.dice.pick(&validators).expect("there are validators");
+        let validator = self.dice.pick(&validators).expect("there are validators").key;
         let argument = match self.dice.below(24) {
             0 => Argument::Divide { roots: List::default() },
             1 => Argument::Pick { part: 0 },

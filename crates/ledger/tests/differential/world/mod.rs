@@ -9,8 +9,8 @@ mod terms;
 
 use types::{
     Address, Amount, Asset, BasisPoints, Duration, Genesis, GenesisWallet, Hash, Issuer, List,
-    Parameters, PublicKey, Rate, Signature, SignedTransaction, Text, Time, Transaction, Verified,
-    limits,
+    Parameters, PublicKey, Rate, Signature, SignedTransaction, Text, Time, Transaction, Validator,
+    Verified, limits,
 };
 
 pub(crate) use dice::Dice;
@@ -249,13 +249,14 @@ fn genesis(dice: &mut Dice, theme: Theme, people: &[Address]) -> Genesis {
         issuers.push(issuer(0, Asset::Wild, micro(dice.below(2_000_000))));
     }
     let count = dice.of([1, 3, 3, 4]);
-    let validators = people.iter().skip(2).take(count).map(|address| *address.key()).collect();
+    let validators = people.iter().skip(2).take(count).map(|address| *address.key());
+    let validators = validators.map(Validator::without_beacon).collect();
     Genesis {
         network: Text::new("test").expect("a short name"),
         time: Time::from_ms(dice.within(1, 1_000_000)),
         rules: 1,
         token,
-        validators: List::new(validators).expect("four validators at most"),
+        validators: Validator::in_order(validators).expect("four validators at most"),
         issuers: List::new(issuers).expect("three issuers"),
         wallets: List::new(wallets).expect("few people"),
         parameters: parameters(dice, theme),

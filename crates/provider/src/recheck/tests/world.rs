@@ -21,7 +21,7 @@ use types::{
     CheckState, Claims, Constraint, ContentHash, Encode, Event, Genesis, GenesisWallet, Hash,
     Issuer, LeaseId, LeaseState, List, Manifest, OfferId, OfferTerms, OrderId, OrderTerms,
     Parameters, Rate, Readers, Receipt, SecretKey, Signature, SignedReceipt, SignedTransaction,
-    Text, Time, Transaction, Verified,
+    Text, Time, Transaction, Validator, Verified,
 };
 
 use crate::{
@@ -137,12 +137,13 @@ fn genesis(validators: &[Party]) -> Genesis {
     let issuer = |asset| Issuer { address: BANK.address(), asset, limit: usd(1_000_000_000_000) };
     let wallet = |party: &Party| GenesisWallet { address: party.address(), amount: usd(STAKE) };
     let parties: Vec<Party> = AUDITORS.into_iter().chain([PROVIDER]).collect();
+    let validators = validators.iter().map(|party| Validator::without_beacon(party.public()));
     Genesis {
         network: Text::new("simulated").unwrap(),
         time: Time::from_ms(BEGAN_MS),
         rules: ledger::RULES,
         token: true,
-        validators: List::new(validators.iter().map(|party| party.public()).collect()).unwrap(),
+        validators: Validator::in_order(validators.collect()).unwrap(),
         issuers: List::new(vec![issuer(Asset::Usd), issuer(Asset::Wild)]).unwrap(),
         wallets: List::new(parties.iter().map(wallet).collect()).unwrap(),
         parameters: Parameters {

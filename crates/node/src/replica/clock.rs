@@ -25,29 +25,29 @@ const STEADY: ClockId = ClockId::Monotonic;
 #[error(
     "this machine's clock jumped by {} s; set it right, then start the node again", .by_ms / 1_000
 )]
-pub(super) struct ClockJumped {
+pub(crate) struct ClockJumped {
     /// How far, in milliseconds; negative where it went back.
     by_ms: i64,
 }
 
 /// Reads the time of this machine.
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     /// Both clocks at the last reading.
     last: (Time, Duration),
 }
 
 impl Clock {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { last: (api::now(), steady()) }
     }
 
-    /// Returns the time.
+    /// Takes what this machine's clock says, and returns it unless it cannot be trusted.
     ///
     /// # Errors
     /// [`ClockJumped`].
-    pub(super) fn now(&mut self) -> Result<Time, ClockJumped> {
-        self.check(api::now(), steady())
+    pub(crate) fn read(&mut self, time: Time) -> Result<Time, ClockJumped> {
+        self.check(time, steady())
     }
 
     fn check(&mut self, time: Time, steady: Duration) -> Result<Time, ClockJumped> {
@@ -98,6 +98,6 @@ mod tests {
 
     #[test]
     fn this_machine_reads_well() {
-        assert!(Clock::new().now().is_ok());
+        assert!(Clock::new().read(api::now()).is_ok());
     }
 }
