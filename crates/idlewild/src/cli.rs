@@ -41,6 +41,16 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// Gives `--config` to the command that runs a node: there it names the node's settings.
+    pub(crate) fn with_own_config(mut self) -> Self {
+        if let Command::Validator(arguments) = &mut self.command {
+            arguments.config = self.global.config.take();
+        }
+        self
+    }
+}
+
 /// What every command takes.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global options")]

@@ -1,4 +1,4 @@
-//! A node in this process, for a network on this machine, and the judge of its one validator.
+//! A node in this process, and the judge of its validator.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use api::Client;
 use node::config::read_key;
 use node::local::{LocalNetwork, create};
-use node::{Node, start};
+use node::{Config, Node, start};
 use provider::{Judge, JudgeConfig};
 
 use crate::failure::{Explain, Outcome};
@@ -17,7 +17,8 @@ use crate::network::Network;
 #[derive(Debug)]
 pub(crate) struct LocalNode {
     node: Node,
-    judge: Judge,
+    /// Where the node's key is a validator's.
+    judge: Option<Judge>,
     url: String,
 }
 
@@ -36,6 +37,12 @@ impl LocalNode {
     ) -> Outcome<Self> {
         let mut config = create(data, network).because("cannot make the network")?;
         config.listen = listen;
+        Self::run(config).await
+    }
+
+    /// Starts a node with these settings.
+    pub(crate) async fn run(config: Config) -> Outcome<Self> {
+        let data = config.data.clone();
         let key = read_key(&config.validator_key_path());
         let key = Arc::new(key.because("cannot read the validator's key")?);
         let node = start(config).await.because("cannot start the node").hint(
@@ -43,8 +50,12 @@ impl LocalNode {
         )?;
         let url = format!("http://{}", node.address());
         let program = std::env::current_exe().because("cannot find this program's own file")?;
-        let judge = JudgeConfig { node: url.clone(), data: data.join("judge"), program };
-        let judge = Judge::start(judge, key).await.because("cannot start the validator's judge")?;
+        let mut judge = None;
+        if node.handle().genesis().place_of(&key.public()).is_some() {
+            let config = JudgeConfig { node: url.clone(), data: data.join("judge"), program };
+            let started = Judge::start(config, key).await;
+            judge = Some(started.because("cannot start the validator's judge")?);
+        }
         Ok(Self { node, judge, url })
     }
 
@@ -60,6 +71,11 @@ impl LocalNode {
         Ok(Network { client, status })
     }
 
+    /// Returns whether the node is a validator's.
+    pub(crate) const fn is_validator(&self) -> bool {
+        self.judge.is_some()
+    }
+
     /// Recounts the whole book.
     pub(crate) fn recount(&self) -> Result<(), ledger::Imbalance> {
         self.node.handle().read().ledger.recount()
@@ -72,7 +88,9 @@ impl LocalNode {
 
     /// Stops the node; what it acknowledged is on disk.
     pub(crate) async fn stop(self) {
-        self.judge.stop().await;
+        if let Some(judge) = self.judge {
+            judge.stop().await;
+        }
         self.node.shutdown().await;
     }
 }

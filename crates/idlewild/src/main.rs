@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         return work();
     }
     let asked = Output { json: cli.global.json, quiet: cli.global.quiet };
+    let cli = cli.with_own_config();
     let end = Settings::read(&cli.global).and_then(|settings| {
         let output = Output { quiet: settings.quiet, ..asked };
         run(cli.command, Context { settings, output })

@@ -26,21 +26,21 @@ pub struct Config {
     pub genesis: Option<PathBuf>,
     /// The names that requests may call the node by, besides the address that they come to,
     /// `localhost`, and the machine's own name. A request for another name is not answered.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
-    /// How the node takes part in the chain.
-    #[serde(default)]
-    pub chain: ChainConfig,
     /// The key that votes on blocks, or that of a node which only follows, as 64 hexadecimal
     /// digits in a file that only its owner may read; `validator.key` in the data directory if
     /// absent.
     #[serde(default)]
     pub validator_key: Option<PathBuf>,
+    /// How the node takes part in the chain.
+    #[serde(default)]
+    pub chain: ChainConfig,
     /// Gives funds away, if there.
     #[serde(default)]
     pub faucet: Option<FaucetConfig>,
     /// What the node bears.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub limits: Limits,
 }
 
@@ -50,17 +50,17 @@ pub struct Config {
 pub struct ChainConfig {
     /// The address on which other nodes are heard. Port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The other nodes.
-    pub peers: Vec<PeerConfig>,
     /// Blocks that are kept behind the last one. The history can be built anew from the first
     /// block on as long as all are kept, which they are if this is absent.
     pub blocks_kept: Option<u64>,
+    /// The other nodes.
+    pub peers: Vec<PeerConfig>,
 }
 
 impl Default for ChainConfig {
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { listen, peers: Vec::new(), blocks_kept: None }
+        Self { listen, blocks_kept: None, peers: Vec::new() }
     }
 }
 
@@ -73,6 +73,9 @@ pub struct PeerConfig {
     /// Where it listens, as `HOST:PORT`; absent for one that only follows, which calls itself.
     #[serde(default)]
     pub address: Option<String>,
+    /// Where its API is, as `http://HOST:PORT`: content that it keeps is asked for there.
+    #[serde(default)]
+    pub api: Option<String>,
 }
 
 /// What a faucet gives.
@@ -140,6 +143,10 @@ impl Default for Limits {
     }
 }
 
+fn is_default(limits: &Limits) -> bool {
+    *limits == Limits::default()
+}
+
 fn default_listen() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 7070))
 }
@@ -153,11 +160,22 @@ impl Config {
             listen: default_listen(),
             genesis: None,
             names: Vec::new(),
-            chain: ChainConfig::default(),
             validator_key: None,
+            chain: ChainConfig::default(),
             faucet: None,
             limits: Limits::default(),
         }
+    }
+
+    /// Takes relative paths from a directory, such as that of the file that says them.
+    #[must_use]
+    pub fn in_directory(mut self, directory: &Path) -> Self {
+        let paths = [Some(&mut self.data), self.genesis.as_mut(), self.validator_key.as_mut()];
+        let faucet = self.faucet.as_mut().map(|faucet| &mut faucet.issuer_key);
+        for path in paths.into_iter().chain([faucet]).flatten() {
+            *path = directory.join(&*path);
+        }
+        self
     }
 
     /// Returns where the genesis is.

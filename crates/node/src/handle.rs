@@ -20,8 +20,8 @@ use crate::{
 pub const SUBMISSION_MAX: usize = api::limits::SUBMISSION_TRANSACTIONS_MAX;
 /// Signatures that one task checks.
 const VERIFY_CHUNK: usize = 64;
-/// The longest that a submission waits for a final block.
-const FINAL_WAIT: Duration = Duration::from_secs(20);
+/// The longest that a submission waits for a final block; shorter than a request may take.
+const FINAL_WAIT: Duration = Duration::from_secs(15);
 
 /// What became of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

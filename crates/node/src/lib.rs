@@ -28,6 +28,7 @@ mod fault;
 mod files;
 mod handle;
 pub mod index;
+pub mod init;
 pub mod local;
 mod metrics;
 mod page;

@@ -8,7 +8,7 @@ use std::{
 use thiserror::Error;
 use types::{
     Amount, Asset, BasisPoints, BeaconKey, BeaconShare, Genesis, GenesisWallet, Issuer, List,
-    Parameters, SecretKey, Text, Time, Validator, text::to_hex,
+    Parameters, SecretKey, Text, Time, Validator, limits::VALIDATORS_MAX, text::to_hex,
 };
 use zeroize::Zeroizing;
 
@@ -67,6 +67,20 @@ pub enum LocalError {
     /// A key that is there already cannot be used.
     #[error("a key of the network cannot be used")]
     Key(#[from] ConfigError),
+    /// There are none, or too many validators.
+    #[error("a network has 1 to {0} validators")]
+    Validators(usize),
+    /// There is not one host for each validator.
+    #[error("{hosts} hosts are named for {validators} validators; name one for each, or none")]
+    Hosts {
+        /// How many hosts.
+        hosts: usize,
+        /// How many validators.
+        validators: usize,
+    },
+    /// The directory holds a network.
+    #[error("{0} holds a network already; choose another directory")]
+    Exists(PathBuf),
     /// The name is longer than 32 bytes.
     #[error("a network's name has at most 32 bytes")]
     Name,
@@ -98,14 +112,14 @@ pub fn create(data: &Path, network: &LocalNetwork) -> Result<Config, LocalError>
     }
     let validator = key(&config.validator_key_path())?;
     let issuer = key(&data.join(ISSUER_KEY))?;
-    let genesis = genesis(network, &validator, &issuer)?;
+    let genesis = genesis(network, &[&validator], &issuer)?;
     let text = serde_json::to_vec_pretty(&genesis).map_err(io::Error::other)?;
     write_whole(&config.genesis_path(), &text)?;
     Ok(config)
 }
 
 /// Returns the key that is there, or makes one: a key that exists may be all that somebody has.
-fn key(path: &Path) -> Result<SecretKey, LocalError> {
+pub(crate) fn key(path: &Path) -> Result<SecretKey, LocalError> {
     if path.try_exists()? {
         return Ok(read_key(path)?);
     }
@@ -125,12 +139,15 @@ fn validator_of(secret: &SecretKey) -> Validator {
     }
 }
 
-fn genesis(
+/// Returns the genesis of a network with these validators, which begins now.
+pub(crate) fn genesis(
     network: &LocalNetwork,
-    validator: &SecretKey,
+    validators: &[&SecretKey],
     issuer: &SecretKey,
 ) -> Result<Genesis, LocalError> {
     let list = "one item is within the bound";
+    let many = LocalError::Validators(VALIDATORS_MAX);
+    let validators = validators.iter().copied().map(validator_of).collect();
     let half = Amount::new(Amount::MAX.get() / 2).expect("half of the most is in range");
     let address = issuer.address();
     let mut parameters = network.parameters.clone();
@@ -149,7 +166,7 @@ fn genesis(
         time: Time::from_ms(time),
         rules: ledger::RULES,
         token: network.token,
-        validators: List::new(vec![validator_of(validator)]).expect(list),
+        validators: Validator::in_order(validators).map_err(|_| many)?,
         issuers: List::new(vec![issuer]).expect(list),
         wallets,
         parameters,

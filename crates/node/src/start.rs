@@ -31,7 +31,7 @@ use crate::{
     index::{Feed, Index, IndexError, Source},
     metrics::Metrics,
     replica::{Clock, CommittedBlock, Replica},
-    server::{App, Parts, machine_names, router, serve},
+    server::{App, Parts, Relay, machine_names, router, serve},
 };
 
 /// How long transactions are gathered before leaders are told of them.
@@ -74,6 +74,9 @@ pub enum StartError {
     /// A peer's address is none.
     #[error("the address of a peer cannot be used")]
     Peer(#[source] chain::NotAnAddress),
+    /// The address of a peer's API is none.
+    #[error("the API of a peer cannot be used: {0}")]
+    PeerApi(String),
     /// The history cannot be opened.
     #[error("the history cannot be opened")]
     Index(#[from] IndexError),
@@ -338,6 +341,8 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let common = (fault.clone(), Arc::clone(&metrics));
     let (replica, chain, blocks) =
         launch(genesis, &key, &config.chain, layout.chain, &lock, common).await?;
+    let relay = Relay::new(replica.genesis(), &config.chain.peers, key);
+    let relay = relay.map_err(StartError::PeerApi)?;
     let handle = NodeHandle::new(replica.clone(), fault.clone(), Arc::clone(&metrics));
     let faucet = faucet_key.zip(config.faucet).map(|(key, config)| {
         if may_issue(&key, &handle) {
@@ -363,6 +368,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         handle: handle.clone(),
         index: index.clone(),
         content,
+        relay,
         faucet,
         metrics,
         limits: config.limits,

@@ -11,6 +11,7 @@ mod docs;
 mod join;
 mod keys;
 mod lease;
+mod network;
 mod offers;
 mod provide;
 mod ps;
@@ -18,6 +19,7 @@ mod quote;
 mod run;
 mod supply;
 mod up;
+mod validator;
 mod verify;
 mod wallet;
 
@@ -103,6 +105,8 @@ macro_rules! commands {
 commands! {
     Demo(demo),
     Up(up),
+    Network(network),
+    Validator(validator),
     Join(join),
     Provide(provide),
     Run(run),

@@ -18,10 +18,10 @@ use crate::verify::{Check, check};
 /// Check a lease's bill without asking anybody
 ///
 /// The bundle comes from `idlewild lease bundle LEASE` or `idlewild run --bundle FILE`. Checked
-/// are: the signature of a validator of the genesis under the header, that the state has the rows
-/// of lease, order and receipts, all signatures under receipts and transactions, and the money,
-/// computed anew. With --program the job is also run again on this machine, and must give the
-/// same work root.
+/// are: the signatures of more than two thirds of the genesis' validators under the header, that
+/// the state has the rows of lease, order and receipts, all signatures under receipts and
+/// transactions, and the money, computed anew. With --program the job is also run again on this
+/// machine, and must give the same work root.
 ///
 /// All of it counts for the network that the bundle names, and anybody can make a network: so the
 /// genesis must be that of the joined network, or of --genesis. Where there is neither, the end is

@@ -17,3 +17,4 @@ mod privacy;
 mod seller;
 mod stop;
 mod trust;
+mod validators;

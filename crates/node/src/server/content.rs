@@ -119,13 +119,21 @@ pub(super) async fn fetch(
     let hash: ContentHash = parameters.path("hash")?;
     let lease = parameters.query::<LeaseId>("lease")?;
     parameters.finish()?;
+    let asking = app.relay.asking(authorization.address, &headers, &method, &uri)?;
+    let mut found = None;
+    if may_read(&app, asker(&app, asking.address), hash, lease).await? {
+        found = app.content.open_content(hash).await?;
+    }
+    if let Some((file, length)) = found {
+        return respond(&app, &method, &headers, hash, file, length).await;
+    }
+    let elsewhere = match asking.is_relayed {
+        true => None,
+        false => app.relay.fetch(&method, &uri, &headers).await,
+    };
     // One answer for what is not here and for what is not shown: the difference is nobody's.
     let unknown = || Failure::new(Problem::ContentUnknown, "no such content, or not for you");
-    if !may_read(&app, asker(&app, authorization.address), hash, lease).await? {
-        return Err(unknown());
-    }
-    let (file, length) = app.content.open_content(hash).await?.ok_or_else(unknown)?;
-    respond(&app, &method, &headers, hash, file, length).await
+    elsewhere.ok_or_else(unknown)
 }
 
 async fn may_read(

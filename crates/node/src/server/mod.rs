@@ -15,6 +15,7 @@ mod market;
 mod meta;
 mod network;
 mod rate;
+mod relay;
 mod request;
 mod submit;
 mod supply;
@@ -41,6 +42,7 @@ pub(crate) use failure::Failure;
 use gate::Gates;
 pub(crate) use link::{Link, machine_names};
 pub(crate) use listener::serve;
+pub(crate) use relay::Relay;
 
 /// The longest that a request may take, streams and content aside.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -51,6 +53,7 @@ pub(crate) struct App {
     pub(crate) handle: NodeHandle,
     pub(crate) index: Index,
     pub(crate) content: ContentStore,
+    pub(crate) relay: Relay,
     pub(crate) faucet: Option<Faucet>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) rates: rate::Rates,
@@ -67,6 +70,7 @@ pub(crate) struct Parts {
     pub(crate) handle: NodeHandle,
     pub(crate) index: Index,
     pub(crate) content: ContentStore,
+    pub(crate) relay: Relay,
     pub(crate) faucet: Option<Faucet>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
@@ -76,11 +80,13 @@ pub(crate) struct Parts {
 
 impl App {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { handle, index, content, faucet, metrics, limits, names, stopping } = parts;
+        let Parts { handle, index, content, relay, faucet, metrics, limits, names, stopping } =
+            parts;
         Arc::new(Self {
             handle,
             index,
             content,
+            relay,
             faucet,
             metrics,
             rates: rate::Rates::new(limits.requests_a_second),
