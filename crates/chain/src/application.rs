@@ -30,7 +30,7 @@ const AHEAD_MAX: Duration = Duration::from_millis(500);
 pub struct Pace {
     /// The least time after the block before of a block that only the state asks for.
     pub unasked: Duration,
-    /// The time after which a leader makes an empty block. Shorter than its turn lasts.
+    /// The time after the block before in which a leader makes one though it is empty.
     pub heartbeat: Duration,
 }
 
@@ -181,7 +181,9 @@ impl Application {
             if let Some(node) = tree.get(&block.digest().0) {
                 break node.clone();
             }
-            if block.inner().header.height <= tree.last_final().header.height {
+            let (height, last) = (block.inner().header.height, tree.last_final().header.height);
+            if height <= last {
+                tracing::warn!(height, last, "a block before the next one is not the final one");
                 return None;
             }
             drop(tree);
@@ -189,7 +191,14 @@ impl Application {
         };
         let mut node = base;
         while let Some(block) = missing.pop() {
-            node = self.execute(context, node, block, Trust::Candidate).await.ok()?;
+            let height = block.inner().header.height;
+            match self.execute(context, node, block, Trust::Candidate).await {
+                Ok(after) => node = after,
+                Err(refusal) => {
+                    tracing::warn!(height, "a block before the next one is refused: {refusal}");
+                    return None;
+                }
+            }
         }
         Some(node)
     }
@@ -213,7 +222,7 @@ impl Application {
     /// Waits until a block after `parent` is wanted.
     async fn wanted<E: Clock>(&self, context: &E, parent: &Node) {
         let pace = self.shared.pace;
-        let heartbeat = context.current() + pace.heartbeat;
+        let heartbeat = time_of(parent.header.time_ms) + pace.heartbeat;
         let unasked = time_of(parent.header.time_ms) + pace.unasked;
         loop {
             let woken = self.shared.wake.notified();

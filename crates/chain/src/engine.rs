@@ -99,7 +99,7 @@ const BEHIND_MAX: NonZeroUsize = NZUsize!(16);
 const REPAIR_MAX: NonZeroUsize = NZUsize!(32);
 const FETCH_WAIT: Duration = Duration::from_secs(2);
 /// How long a validator that is alone waits for a block of its own.
-const ALONE_WAIT: Duration = Duration::from_secs(3);
+const ALONE_WAIT: Duration = Duration::from_secs(1);
 /// Blocks of each peer that are kept until they are final.
 const BUFFERED_BLOCKS: usize = 8;
 /// Most bytes of another machine's message.
@@ -130,10 +130,12 @@ impl Timing {
     #[must_use]
     pub fn of(validators: usize) -> Self {
         let unasked = Duration::from_millis(100);
+        // Who is alone needs no sign of life. Its turns are short all the same, since what a crash
+        // interrupted ends with the turn; now and then a block lets old turns be forgotten.
         let (heartbeat, leader, certification) =
-            if validators == 1 { (45, 60, 90) } else { (1, 2, 4) };
+            if validators == 1 { (60_000, 1_000, 1_100) } else { (1_000, 2_000, 4_000) };
         let [heartbeat, leader, certification] =
-            [heartbeat, leader, certification].map(Duration::from_secs);
+            [heartbeat, leader, certification].map(Duration::from_millis);
         Self { pace: Pace { unasked, heartbeat }, leader, certification }
     }
 
