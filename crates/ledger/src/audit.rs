@@ -1,7 +1,7 @@
 //! Audits: drawn by a beacon after a receipt is final, done in secret, then compared.
 //!
 //! ```text
-//! seed  = H("idlewild draw", beacon ‖ lease ‖ round)         the beacon of the next block
+//! seed  = H("idlewild draw", beacon ‖ lease ‖ round)         the beacon of the block that draws
 //! drawn = round > 1  or  ⌊u(seed) · 10000 / 2⁶⁴⌋ < p
 //! seat  = ⌊u(H("idlewild seat", seed ‖ try)) · seats / 2⁶⁴⌋
 //! ```
@@ -12,8 +12,8 @@
 //! others are drawn. What auditors cannot decide, validators are asked: no work is paid for which
 //! it was drawn that it be checked only because nobody came.
 //!
-//! The beacon is that of the very next block. Whoever could wait for another, having seen one,
-//! could choose.
+//! Which block draws follows from who leads blocks ([`crate::draws`]). Whoever could wait for
+//! another, having seen one, could choose.
 //!
 //! Who is drawn follows from stake and from what machines can do. Nobody chooses whose work it
 //! checks by what it asks, nor does the receipt choose by what it says.
@@ -232,8 +232,8 @@ pub(crate) fn end_round(state: &mut State, mut lease: Lease) -> Result<(), Broke
     }
     // Whoever was drawn after a root was shown could repeat it.
     if agreeing == 0 && audit.round < AUDIT_ROUNDS_MAX {
-        let draw = lease::next_block(state);
-        return lease::check(state, &mut lease, CheckState::Waiting { draw });
+        let waiting = lease::waiting(state);
+        return lease::check(state, &mut lease, waiting);
     }
     dispute::open(state, lease, Accuser::Nobody, audit.work_root)
 }

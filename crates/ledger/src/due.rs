@@ -1,8 +1,10 @@
-//! What happens by itself: a queue in the order of time, worked through at each block's begin.
+//! What happens by itself: a queue in the order of time, worked through at each block's begin,
+//! after the draws that are ready ([`draws`]).
 
 use types::{Address, Asset, Event, Provider, Time, Unbonding, limits::BLOCK_DUE_MAX};
 
 use crate::{
+    draws,
     key::{Due, Key, Prefix, Row},
     lease,
     state::{Broken, State},
@@ -34,28 +36,38 @@ impl State {
     }
 }
 
-/// Lets happen what is due, at most [`BLOCK_DUE_MAX`] entries of the queue. What these add to it
-/// waits for a later block.
+/// Lets happen what is due: draws first, then entries of the queue, together at most
+/// [`BLOCK_DUE_MAX`]. What these add waits for a later block.
 pub(crate) fn run(state: &mut State) {
     let now = state.now();
-    let due = state.queue().take(BLOCK_DUE_MAX).take_while(|(time, _)| *time <= now);
+    let drawn = draws::run(state, BLOCK_DUE_MAX);
+    let left = BLOCK_DUE_MAX.saturating_sub(drawn);
+    let due = state.queue().take(left).take_while(|(time, _)| *time <= now);
     for (time, due) in due.collect::<Vec<_>>() {
-        if state.is_removed(Key::Due(time, due)) {
-            continue;
+        if !state.is_removed(Key::Due(time, due)) {
+            take(state, Key::Due(time, due), |state| happen(state, due));
         }
-        let happened = state.attempt(|state| {
-            state.remove(Key::Due(time, due));
-            happen(state, due)
+    }
+}
+
+/// Takes an entry out of its queue, and lets happen what it waited for.
+pub(crate) fn take(
+    state: &mut State,
+    entry: Key,
+    happen: impl FnOnce(&mut State) -> Result<(), Broken>,
+) {
+    let happened = state.attempt(|state| {
+        state.remove(entry);
+        happen(state)
+    });
+    if happened == Err(Broken) {
+        debug_assert!(false, "{entry:?} found the state inconsistent");
+        // What it would have done stays undone, but it must not hold up the queue.
+        let removed = state.attempt(|state| {
+            state.remove(entry);
+            Ok(())
         });
-        if happened == Err(Broken) {
-            debug_assert!(false, "{due:?} found the state inconsistent");
-            // What it would have done stays undone, but it must not hold up the queue.
-            let removed = state.attempt(|state| {
-                state.remove(Key::Due(time, due));
-                Ok(())
-            });
-            debug_assert_eq!(removed, Ok(()));
-        }
+        debug_assert_eq!(removed, Ok(()));
     }
 }
 

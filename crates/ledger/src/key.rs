@@ -154,6 +154,10 @@ pub enum Key {
     OpenDispute(bool, LeaseId),
     /// What is known of a provider's work in a class.
     Reputation(Address, ClassId),
+    /// The place of a lease's draw among those that wait, by the block from which on it does.
+    Draw(u64, LeaseId),
+    /// When each validator last led a block.
+    Leaders,
 }
 
 /// The encoding of a key, or of a prefix of keys; at most [`LEDGER_KEY_BYTES_MAX`] bytes.
@@ -254,6 +258,8 @@ mod tag {
     pub(super) const AUDIT_BY_AUDITOR: u8 = 22;
     pub(super) const OPEN_DISPUTE: u8 = 23;
     pub(super) const REPUTATION: u8 = 24;
+    pub(super) const DRAW: u8 = 25;
+    pub(super) const LEADERS: u8 = 26;
 }
 
 /// Parts of what stands under [`tag::ACCOUNT`].
@@ -329,6 +335,8 @@ pub(crate) enum Prefix {
     OpenDisputes,
     /// What is known of a provider's work.
     Reputations(Address),
+    /// Draws that wait.
+    Draws,
 }
 
 impl Prefix {
@@ -357,6 +365,7 @@ impl Prefix {
             }
             Self::OpenDisputes => tagged(tag::OPEN_DISPUTE),
             Self::Reputations(address) => tagged(tag::REPUTATION).with(address.as_bytes()),
+            Self::Draws => tagged(tag::DRAW),
         }
     }
 }
@@ -370,6 +379,10 @@ const fn asset_number(asset: Asset) -> u8 {
 
 fn of_account(address: Address, part: u8) -> KeyBytes {
     KeyBytes::tagged(tag::ACCOUNT).with(address.as_bytes()).with(&[part])
+}
+
+fn of_height(tag: u8, height: u64) -> KeyBytes {
+    KeyBytes::tagged(tag).with(&height.to_be_bytes())
 }
 
 fn of_order(order: OrderId, part: u8) -> KeyBytes {
@@ -520,6 +533,8 @@ impl Key {
             Self::Reputation(address, ClassId(class)) => {
                 Prefix::Reputations(address).to_bytes().with(&class.to_be_bytes())
             }
+            Self::Draw(height, lease) => of_height(tag::DRAW, height).with(lease.as_bytes()),
+            Self::Leaders => tagged(tag::LEADERS),
         }
     }
 
@@ -570,6 +585,8 @@ impl Key {
             tag::AUDIT_BY_AUDITOR => Self::AuditByAuditor(fields.address()?, fields.lease()?),
             tag::OPEN_DISPUTE => Self::OpenDispute(fields.flag()?, fields.lease()?),
             tag::REPUTATION => Self::Reputation(fields.address()?, fields.class()?),
+            tag::DRAW => Self::Draw(fields.number64()?, fields.lease()?),
+            tag::LEADERS => Self::Leaders,
             _ => return None,
         })
     }

@@ -2,14 +2,15 @@
 //!
 //! A lease stands in the queue of what happens by itself exactly once, at the time that its state
 //! waits for: its start, its end, its deadline, the end of its grace; closed, each step of the
-//! check of its work, its release, and then its archiving.
+//! check of its work, its release, and then its archiving. While it waits for a draw it stands
+//! among the draws instead.
 //!
 //! What its work costs waits in `Pending` until the check is over. Then it is paid, or the tenant
 //! has it back.
 
 use types::{
     Address, Amount, Asset, CheckState, Duration, Event, Lease, LeaseId, LeaseState, OrderId,
-    OrderTerms, Provider, Settlement, Tally, Time,
+    OrderTerms, Provider, Settlement, Tally,
 };
 
 pub(crate) use types::CloseReason;
@@ -68,7 +69,7 @@ pub(crate) fn open(
     };
     state.put(Key::Lease(id), &lease)?;
     state.mark(Key::LeaseByProvider(provider.address, id));
-    schedule(state, &lease);
+    schedule(state, &lease)?;
     state.emit(Event::LeaseOpened {
         lease: id,
         order,
@@ -81,39 +82,49 @@ pub(crate) fn open(
     Ok(())
 }
 
-/// Returns the time that a lease waits for, until it is paid or refunded.
-fn awaited(lease: &Lease) -> Option<Time> {
-    match lease.state {
-        LeaseState::Pending { start_by } => Some(start_by.min(lease.ends)),
-        LeaseState::Active { .. } => Some(lease.ends),
-        LeaseState::Reclaiming { deadline, .. } => Some(deadline),
-        LeaseState::Closing { until, .. } => Some(until),
-        LeaseState::Closed { .. } => lease.check.awaited().or(lease.release),
-    }
+/// Returns where a lease waits, until it is paid or refunded: for a draw, or for a time.
+fn place(lease: &Lease) -> Option<Key> {
+    let time = match lease.state {
+        LeaseState::Pending { start_by } => start_by.min(lease.ends),
+        LeaseState::Active { .. } => lease.ends,
+        LeaseState::Reclaiming { deadline, .. } => deadline,
+        LeaseState::Closing { until, .. } => until,
+        LeaseState::Closed { .. } => match lease.check {
+            CheckState::Waiting { height } => return Some(Key::Draw(height, lease.id)),
+            check => check.awaited().or(lease.release)?,
+        },
+    };
+    Some(Key::Due(time, Due::Lease(lease.id)))
 }
 
-/// Returns the time from which on the next block may be.
-pub(crate) fn next_block(state: &State) -> Time {
-    state.now().after(Duration::from_ms(1))
-}
-
-fn schedule(state: &mut State, lease: &Lease) {
-    if let Some(time) = awaited(lease) {
-        state.schedule(time, Due::Lease(lease.id));
+fn schedule(state: &mut State, lease: &Lease) -> Result<(), Broken> {
+    let leader = state.block.leader;
+    match place(lease) {
+        Some(place @ Key::Draw(..)) => state.add(place, &leader),
+        Some(place) => {
+            state.mark(place);
+            Ok(())
+        }
+        None => Ok(()),
     }
 }
 
 fn unschedule(state: &mut State, lease: &Lease) {
-    if let Some(time) = awaited(lease) {
-        state.unschedule(time, Due::Lease(lease.id));
+    if let Some(place) = place(lease) {
+        state.remove(place);
     }
+}
+
+/// Returns the check of work of which a draw is to decide who does it once more.
+pub(crate) const fn waiting(state: &State) -> CheckState {
+    CheckState::Waiting { height: state.network.height }
 }
 
 /// Takes a lease to another state in which it is not closed.
 pub(crate) fn advance(state: &mut State, mut lease: Lease, to: LeaseState) -> Result<(), Broken> {
     unschedule(state, &lease);
     lease.state = to;
-    schedule(state, &lease);
+    schedule(state, &lease)?;
     state.put(Key::Lease(lease.id), &lease)
 }
 
@@ -121,7 +132,7 @@ pub(crate) fn advance(state: &mut State, mut lease: Lease, to: LeaseState) -> Re
 pub(crate) fn check(state: &mut State, lease: &mut Lease, to: CheckState) -> Result<(), Broken> {
     unschedule(state, lease);
     lease.check = to;
-    if to.awaited().is_none() {
+    if !to.is_under_way() {
         // Its tenant may say that it is wrong, whatever auditors said.
         let window = state.parameters().release_window_ms;
         let is_drawn = state.has(Key::Audit(lease.id)) || state.has(Key::Dispute(lease.id));
@@ -130,7 +141,7 @@ pub(crate) fn check(state: &mut State, lease: &mut Lease, to: CheckState) -> Res
         let &mut Lease { id, tenant, provider, .. } = lease;
         state.emit(Event::Checked { lease: id, tenant, provider, check: to });
     }
-    schedule(state, lease);
+    schedule(state, lease)?;
     state.put(Key::Lease(lease.id), lease)
 }
 
@@ -201,13 +212,13 @@ pub(crate) fn close(
     lease.state = LeaseState::Closed { at: now, reason };
     let parameters = state.parameters();
     if lease.receipts > 0 && lease.audit.auditors > 0 {
-        lease.check = CheckState::Waiting { draw: next_block(state) };
+        lease.check = waiting(state);
     }
     if !lease.settlement.gross.is_zero() {
         lease.release = Some(now.after(parameters.release_window_ms));
     }
-    match awaited(&lease) {
-        Some(_) => schedule(state, &lease),
+    match place(&lease) {
+        Some(_) => schedule(state, &lease)?,
         None => schedule_archive(state, lease.id),
     }
     free(state, &mut lease)?;

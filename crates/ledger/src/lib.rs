@@ -7,8 +7,9 @@
 //!
 //! The rules stand in `docs/ledger.md`. The parts: typed keys ([`key`]) over a Merkle map
 //! ([`map`]); the book, through which alone value moves; `tx`, one file for each action; matching
-//! and quotes; leases and their settlement; the queue of what happens by itself; epochs. The
-//! ledger knows no class of service by name: it asks the table of `classes`.
+//! and quotes; leases and their settlement; audits, and the draws that wait for other leaders; the
+//! queue of what happens by itself; epochs. The ledger knows no class of service by name: it asks
+//! the table of `classes`.
 //!
 //! Time, transactions and the genesis come in as arguments: there is no clock, no randomness, no
 //! file and no float here.
@@ -28,7 +29,7 @@
 //!     parameters: Parameters::local(),
 //! };
 //! let mut ledger = Ledger::new(&genesis)?;
-//! ledger.begin(Time::from_ms(500), genesis.hash())?;
+//! ledger.begin(Time::from_ms(500), genesis.hash(), 0)?;
 //! let ended = ledger.end();
 //! let key = Key::Book(Row::Treasury, Asset::Usd);
 //! let proved = ledger.prove(&key);
@@ -49,6 +50,7 @@ mod audit;
 mod auditors;
 mod book;
 mod dispute;
+mod draws;
 mod due;
 mod epoch;
 mod genesis;
@@ -97,14 +99,25 @@ pub struct Ledger {
     state: State,
 }
 
-/// A block's time is not after that of the block before.
+/// Why a block cannot begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the block's time, {given}, is not after the last one's, {last}")]
-pub struct TimeError {
-    /// The last block's time.
-    pub last: Time,
-    /// The time given.
-    pub given: Time,
+pub enum BeginError {
+    /// Its time is not after that of the block before.
+    #[error("the block's time, {given}, is not after the last one's, {last}")]
+    Time {
+        /// The last block's time.
+        last: Time,
+        /// The time given.
+        given: Time,
+    },
+    /// Its leader has no place among the validators.
+    #[error("the block's leader, number {leader}, is none of {validators} validators")]
+    Leader {
+        /// The place given.
+        leader: u32,
+        /// How many validators there are.
+        validators: usize,
+    },
 }
 
 /// What became of a block.
@@ -128,18 +141,27 @@ impl Ledger {
     /// Begins a block: the epoch closes if its time has come, and what is due happens.
     ///
     /// `beacon` decides what is drawn: a hash that nobody who sends transactions could foresee when
-    /// the block before was made.
+    /// the block before was made. `leader` is the place of the block's maker among the genesis'
+    /// validators.
     ///
     /// # Errors
-    /// [`TimeError`], and nothing changes, when `time` is not after the last block's.
-    pub fn begin(&mut self, time: Time, beacon: Hash) -> Result<(), TimeError> {
+    /// [`BeginError`], and nothing changes, when `time` is not after the last block's, or no
+    /// validator has the place of the leader.
+    pub fn begin(&mut self, time: Time, beacon: Hash, leader: u32) -> Result<(), BeginError> {
+        let validators = self.state.charter().validators.len();
         let network = &mut self.state.network;
         if time <= network.time {
-            return Err(TimeError { last: network.time, given: time });
+            return Err(BeginError::Time { last: network.time, given: time });
+        }
+        if usize::try_from(leader).is_ok_and(|place| place >= validators) {
+            return Err(BeginError::Leader { leader, validators });
         }
         network.time = time;
         network.height = network.height.saturating_add(1);
         self.state.block.beacon = beacon;
+        self.state.block.leader = leader;
+        let noted = self.state.attempt(draws::note_leader);
+        debug_assert!(noted.is_ok(), "a leader could not be noted");
         let advanced = self.state.attempt(epoch::advance);
         debug_assert!(advanced.is_ok(), "an epoch could not close");
         due::run(&mut self.state);

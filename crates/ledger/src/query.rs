@@ -12,7 +12,7 @@ use types::{
 use crate::{
     Ledger,
     archive::Archive,
-    auditors, epoch,
+    auditors, draws, epoch,
     key::{Key, Prefix, Region, Row},
     map::{Chunks, Map, Proof, ProofError, verify},
     matching,
@@ -119,7 +119,8 @@ impl Ledger {
         let next_block = self.state.now().after(types::Duration::from_ms(1));
         let queued = self.state.next_due();
         let searched = matching::is_waiting(&self.state).then_some(next_block);
-        let earliest = [queued, searched, Some(epoch::closes(&self.state))];
+        let drawn = draws::is_waiting(&self.state).then_some(next_block);
+        let earliest = [queued, searched, drawn, Some(epoch::closes(&self.state))];
         earliest.into_iter().flatten().min().map(|time| time.max(next_block))
     }
 

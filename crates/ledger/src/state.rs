@@ -92,6 +92,8 @@ pub(crate) struct Progress {
     pub(crate) moved: [i128; 2],
     /// What nobody could foresee when the block before was made.
     pub(crate) beacon: Hash,
+    /// The place of its leader among the validators.
+    pub(crate) leader: u32,
 }
 
 /// The state of the ledger and of the block that it executes. A clone is O(1) between blocks.

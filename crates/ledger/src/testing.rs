@@ -71,6 +71,13 @@ pub(crate) fn genesis() -> Genesis {
     }
 }
 
+/// Returns that of a network with so many validators.
+pub(crate) fn genesis_of(validators: usize) -> Genesis {
+    let names = (0..validators).map(|number| format!("validator {number}"));
+    let validators = names.map(|name| Validator::without_beacon(key(&name))).collect();
+    Genesis { validators: Validator::in_order(validators).unwrap(), ..genesis() }
+}
+
 /// Returns the genesis of a private pool.
 pub(crate) fn private_genesis() -> Genesis {
     let mut genesis = genesis();
@@ -99,7 +106,12 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// Starts a network with a token, whose providers have stake.
     pub(crate) fn new() -> Self {
-        let mut fixture = Self::bare(&genesis());
+        Self::of(&genesis())
+    }
+
+    /// Starts one of this genesis.
+    pub(crate) fn of(genesis: &Genesis) -> Self {
+        let mut fixture = Self::bare(genesis);
         fixture.fill();
         for name in ["provider", "provider 2"] {
             fixture.ok(name, Action::Stake { amount: usd(200_000_000) });
@@ -119,7 +131,7 @@ impl Fixture {
     /// Starts a network and begins its first block.
     pub(crate) fn bare(genesis: &Genesis) -> Self {
         let mut ledger = Ledger::new(genesis).unwrap();
-        ledger.begin(Time::from_ms(1_000_001), beacon(1_000_001)).unwrap();
+        ledger.begin(Time::from_ms(1_000_001), beacon(1_000_001), 0).unwrap();
         Self { ledger, last: None, seen: 0 }
     }
 
@@ -195,12 +207,19 @@ impl Fixture {
     }
 
     /// Ends the block, begins another so much later, and returns what the block and the
-    /// beginning of the next brought.
+    /// beginning of the next brought. Validators take turns.
     pub(crate) fn advance(&mut self, ms: u64) -> Vec<Event> {
+        let validators = u64::try_from(self.ledger.state.charter().validators.len()).unwrap();
+        let turn = self.ledger.network().height.checked_rem(validators).unwrap();
+        self.advance_with(ms, u32::try_from(turn).unwrap())
+    }
+
+    /// The same where the validator of this place leads the block that begins.
+    pub(crate) fn advance_with(&mut self, ms: u64, leader: u32) -> Vec<Event> {
         let time = self.in_ms(ms);
         let mut events = self.ledger.end().events.split_off(self.seen);
         self.ledger.recount().unwrap();
-        self.ledger.begin(time, beacon(time.as_ms())).unwrap();
+        self.ledger.begin(time, beacon(time.as_ms()), leader).unwrap();
         events.extend(self.ledger.state.block.events.iter().cloned());
         self.seen = self.ledger.state.block.events.len();
         events

@@ -50,8 +50,9 @@ pub enum CheckState {
     Unchecked,
     /// A beacon will decide who audits it, or that nobody does.
     Waiting {
-        /// The first block of this time or later brings the beacon.
-        draw: Time,
+        /// The block from which on it waits. The beacon is that of a later one, as soon as enough
+        /// other leaders have made blocks.
+        height: u64,
     },
     /// Auditors redo the work and commit to what they found.
     Committing {
@@ -86,7 +87,7 @@ pub enum CheckState {
 }
 codec!(enum CheckState {
     0 = Unchecked,
-    1 = Waiting { draw },
+    1 = Waiting { height },
     2 = Committing { until },
     3 = Revealing { until },
     4 = Disputed { until },
@@ -119,11 +120,22 @@ impl CheckState {
         }
     }
 
-    /// Returns when it goes on by itself, while it is under way.
+    /// Returns whether it is neither over nor was ever to begin.
+    #[must_use]
+    pub const fn is_under_way(&self) -> bool {
+        matches!(
+            self,
+            Self::Waiting { .. }
+                | Self::Committing { .. }
+                | Self::Revealing { .. }
+                | Self::Disputed { .. }
+        )
+    }
+
+    /// Returns when it goes on by itself, where a time decides that.
     #[must_use]
     pub const fn awaited(&self) -> Option<Time> {
         match self {
-            Self::Waiting { draw } => Some(*draw),
             Self::Committing { until } | Self::Revealing { until } | Self::Disputed { until } => {
                 Some(*until)
             }

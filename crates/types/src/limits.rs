@@ -30,7 +30,7 @@ pub const ISSUERS_MAX: usize = 16;
 pub const GENESIS_WALLETS_MAX: usize = 1024;
 /// Bytes of an encoded genesis.
 pub const GENESIS_BYTES_MAX: usize = 256 * 1024;
-/// Times that one block may work through from the queue of what is due.
+/// Draws, and entries of the queue of what is due, that one block may work through together.
 pub const BLOCK_DUE_MAX: usize = 1_000;
 /// Offers that one block may examine for orders that name none.
 pub const BLOCK_OFFERS_EXAMINED_MAX: usize = 256;

@@ -46,7 +46,7 @@ impl Jobs {
     async fn are_over(&self, views: &[LeaseView]) -> Outcome<bool> {
         let is_checked = |view: &LeaseView| {
             let is_closed = matches!(view.lease.state, LeaseState::Closed { .. });
-            is_closed && view.lease.check.awaited().is_none()
+            is_closed && !view.lease.check.is_under_way()
         };
         // The check of one lease may touch what its provider did for another.
         if !views.iter().all(is_checked) {

@@ -331,7 +331,7 @@ impl Stage {
     async fn settled(&self, lease: LeaseId) -> LeaseView {
         let view = self.reaches(lease, |view| {
             let check = view.lease.check;
-            check != CheckState::Unchecked && check.awaited().is_none()
+            check != CheckState::Unchecked && !check.is_under_way()
         });
         let Some(release) = view.await.lease.release else { return self.view(lease).await };
         until("a lease is paid", WAIT_MAX, || async {

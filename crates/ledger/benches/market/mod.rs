@@ -72,7 +72,7 @@ impl Chain {
             *before = self.ledger.clone();
         }
         let beacon = Hash::of("bench beacon", &[&self.time.to_le_bytes()]);
-        self.ledger.begin(Time::from_ms(self.time), beacon).expect("later");
+        self.ledger.begin(Time::from_ms(self.time), beacon, 0).expect("later");
         for transaction in transactions {
             self.ledger.apply(transaction).expect("accepted");
         }

@@ -4,6 +4,7 @@ mod accounts;
 mod auditors;
 mod audits;
 mod disputes;
+mod draws;
 mod leases;
 mod market;
 mod providers;

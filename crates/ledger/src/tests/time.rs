@@ -3,7 +3,7 @@
 use types::{Action, Event, Time};
 
 use crate::{
-    Ledger, TimeError,
+    BeginError, Ledger,
     testing::{Fixture, class, genesis, usd},
 };
 
@@ -12,12 +12,25 @@ fn a_block_must_come_after_the_last() {
     let mut ledger = Ledger::new(&genesis()).unwrap();
     let (last, root) = (ledger.network().time, ledger.root());
     for given in [last, Time::from_ms(0)] {
-        assert_eq!(ledger.begin(given, types::Hash::ZERO), Err(TimeError { last, given }));
+        let refused = Err(BeginError::Time { last, given });
+        assert_eq!(ledger.begin(given, types::Hash::ZERO, 0), refused);
     }
     assert_eq!((ledger.network().height, ledger.root()), (0, root));
-    ledger.begin(Time::from_ms(last.as_ms() + 1), types::Hash::ZERO).unwrap();
+    ledger.begin(Time::from_ms(last.as_ms() + 1), types::Hash::ZERO, 0).unwrap();
     assert_ne!(ledger.end().root, root);
     assert_eq!(ledger.network().height, 1);
+}
+
+#[test]
+fn a_validator_leads_each_block() {
+    let mut ledger = Ledger::new(&genesis()).unwrap();
+    let (next, before) = (Time::from_ms(ledger.network().time.as_ms() + 1), ledger.network());
+    for leader in [2, u32::MAX] {
+        let refused = Err(BeginError::Leader { leader, validators: 2 });
+        assert_eq!(ledger.begin(next, types::Hash::ZERO, leader), refused);
+    }
+    assert_eq!(ledger.network(), before);
+    assert_eq!(ledger.begin(next, types::Hash::ZERO, 1), Ok(()));
 }
 
 #[test]

@@ -62,13 +62,13 @@ pub(crate) fn floods(parameters: &Parameters) -> Trial {
                 for _ in 0..JOBS {
                     world.play(&deal).unwrap();
                 }
-                world.pass(1);
+                world.draw();
             }
             let work = player.work(Work::Fake);
             let deal = Deal { provider: "provider", tenant: "tenant", work, price, audit };
             world.play(&deal).unwrap();
             // Nobody has done anything when this is drawn.
-            world.pass(1);
+            world.draw();
             world.settle();
             world
         }),

@@ -17,11 +17,6 @@ fn worlds() -> [World; 2] {
     [Parameters::public(), Parameters::local()].map(|parameters| World::new(parameters).fork(1))
 }
 
-/// Lets the draw of the leases that were handed in come.
-fn draw(world: &mut World) {
-    world.pass(1);
-}
-
 fn usd(world: &World, name: &str) -> u64 {
     world.ledger.balance(Row::Wallet(address(name)), Asset::Usd).get()
 }
@@ -44,7 +39,7 @@ fn a_receipt_that_is_handed_in_cannot_be_replaced() {
                 let action = Action::SubmitReceipt(Box::new(signed.clone()));
                 assert_eq!(world.run("provider", action), Err(Reject::LeaseState));
             }
-            draw(&mut world);
+            world.draw();
         }
         world.settle();
         assert_eq!((world.check(lease), staked(&world, "provider")), ("failed", STAKE / 2));
@@ -120,7 +115,7 @@ fn late_auditor(world: World) {
     for early in [1, 0] {
         let mut world = world.clone();
         let lease = world.play(&deal(Work::Right, 1)).unwrap();
-        draw(&mut world);
+        world.draw();
         let name = world.drawn(lease)[0];
         let opening = opening(lease, name, done("right", lease, 100_000));
         let is_taken = |result| match early {
@@ -131,6 +126,11 @@ fn late_auditor(world: World) {
         world.pass(until.since(world.now()).as_ms() - early);
         let commitment = opening.commit();
         is_taken(world.run(name, Action::CommitAudit { lease, commitment }));
+        if early == 0 {
+            // The only one has missed it.
+            assert_eq!(world.check(lease), "waiting");
+            world.draw();
+        }
         let until = world.lease(lease).check.awaited().unwrap();
         world.pass(until.since(world.now()).as_ms() - early);
         let (salt, finding) = (opening.salt, opening.finding);
@@ -154,7 +154,7 @@ fn work_that_is_right_is_paid_whether_results_came_or_not() {
 fn a_copied_commitment_opens_to_nothing() {
     for mut world in worlds() {
         let lease = world.play(&deal(Work::Right, 2)).unwrap();
-        draw(&mut world);
+        world.draw();
         let drawn = world.drawn(lease);
         let honest = opening(lease, drawn[0], done("right", lease, 100_000));
         for name in &drawn {
@@ -190,7 +190,7 @@ fn say(world: &mut World, lease: LeaseId, findings: &[(&str, Finding)]) {
 fn no_round_follows_one_that_has_shown_a_root() {
     for mut world in worlds() {
         let lease = world.play(&deal(Work::Right, 2)).unwrap();
-        draw(&mut world);
+        world.draw();
         let drawn = world.drawn(lease);
         let right = done("right", lease, 100_000);
         say(&mut world, lease, &[(drawn[0], right), (drawn[1], Finding::Unavailable)]);
@@ -201,12 +201,16 @@ fn no_round_follows_one_that_has_shown_a_root() {
 }
 
 #[test]
-fn no_block_comes_between_a_receipt_and_its_draw() {
+fn who_makes_blocks_and_leads_them_does_not_choose_its_draw() {
     for mut world in worlds() {
+        let leader = world.leader(0);
         let lease = world.play(&deal(Work::Fake, 1)).unwrap();
-        assert_eq!(world.check(lease), "waiting");
-        // The earliest block that can be, whoever makes it.
-        world.pass(1);
+        // Its leader makes as many blocks as it likes, and so does a friend.
+        for blocks in [0, 0, 1, 0, 1, 1] {
+            world.lead((leader + blocks) % 4);
+            assert_eq!(world.check(lease), "waiting");
+        }
+        world.lead((leader + 3) % 4);
         assert_eq!(world.check(lease), "committing");
     }
 }

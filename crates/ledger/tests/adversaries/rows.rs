@@ -416,11 +416,11 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row {
         adversary: "grinds the draw",
-        does: "makes blocks until one does not draw its work",
-        gains: "nothing: the next block draws, and its beacon comes with the receipt's block",
+        does: "makes blocks, and leads them with a friend, until one does not draw its work",
+        gains: "nothing: the first block after enough leaders draws, one of whom is honest",
         loses: "what the transactions cost",
         found: "as wrong output",
-        test: "no_block_comes_between_a_receipt_and_its_draw",
+        test: "who_makes_blocks_and_leads_them_does_not_choose_its_draw",
         measured: None,
     },
 ];

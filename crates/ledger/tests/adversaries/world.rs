@@ -155,7 +155,7 @@ impl World {
     /// Starts a network in which everybody is honest.
     pub(crate) fn new(parameters: Parameters) -> Self {
         let mut ledger = Ledger::new(&genesis(&parameters)).unwrap();
-        ledger.begin(Time::from_ms(1_000_001), Hash::ZERO).unwrap();
+        ledger.begin(Time::from_ms(1_000_001), Hash::ZERO, 1).unwrap();
         let mut world = Self {
             ledger,
             parameters,
@@ -295,15 +295,34 @@ impl World {
     /// Ends the block and begins another so much later.
     pub(crate) fn pass(&mut self, ms: u64) {
         let time = self.now().after(Duration::from_ms(ms));
-        self.next(|_| time);
+        self.next(|_| time, self.leader(1));
     }
 
     /// Ends the block and begins another when the ledger next does something by itself.
     pub(crate) fn wait(&mut self) {
-        self.next(|ledger| ledger.next_due().expect("an epoch is always to close"));
+        let next_due = |ledger: &Ledger| ledger.next_due().expect("an epoch is always to close");
+        self.next(next_due, self.leader(1));
     }
 
-    fn next(&mut self, time: impl FnOnce(&Ledger) -> Time) {
+    /// Ends the block and begins another that this validator leads.
+    pub(crate) fn lead(&mut self, leader: u32) {
+        let time = self.now().after(Duration::from_ms(1));
+        self.next(|_| time, leader);
+    }
+
+    /// Lets the draw of what was handed in come: two others must lead a block.
+    pub(crate) fn draw(&mut self) {
+        self.pass(1);
+        self.pass(1);
+    }
+
+    /// Returns whose turn it is to lead the block that comes so many after this one.
+    pub(crate) fn leader(&self, blocks: u64) -> u32 {
+        let validators = u64::try_from(VALIDATORS.len()).unwrap();
+        u32::try_from((self.ledger.network().height + blocks) % validators).unwrap()
+    }
+
+    fn next(&mut self, time: impl FnOnce(&Ledger) -> Time, leader: u32) {
         for event in self.ledger.end().events {
             if let Event::Slashed { provider, .. } = event {
                 self.slashed.insert(provider);
@@ -312,7 +331,7 @@ impl World {
         let time = time(&self.ledger);
         let number = self.ledger.network().height;
         let parts = [&self.seed.to_le_bytes()[..], &number.to_le_bytes()];
-        self.ledger.begin(time, Hash::of("adversary beacon", &parts)).unwrap();
+        self.ledger.begin(time, Hash::of("adversary beacon", &parts), leader).unwrap();
     }
 
     /// Returns how long a lease may run: twice what its work takes a machine of this network, at
@@ -431,7 +450,7 @@ impl World {
                 false => self.wait(),
             }
             self.note_what_is_over(|ledger, lease| {
-                ledger.lease(&lease).is_none_or(|lease| lease.check.awaited().is_none())
+                ledger.lease(&lease).is_none_or(|lease| !lease.check.is_under_way())
             });
         }
     }

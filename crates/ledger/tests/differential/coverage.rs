@@ -24,13 +24,15 @@ pub(crate) struct Coverage {
     checks: BTreeMap<&'static str, u64>,
     outcomes: BTreeMap<(&'static str, &'static str), u64>,
     rounds: BTreeMap<u8, u64>,
+    /// Draws that came in the next block, in the one after that, and later.
+    draws: [u64; 3],
     /// Who disputes what has no outcome yet.
     accusers: BTreeMap<LeaseId, &'static str>,
     /// Blocks that worked through as much as a block may.
     pub(crate) backlogs: u64,
     /// Blocks that examined as many offers as a block may.
     pub(crate) exhausted: u64,
-    /// Blocks refused for their time.
+    /// Blocks refused for their time or their leader.
     pub(crate) refused: u64,
     pub(crate) blocks: u64,
 }
@@ -43,6 +45,11 @@ impl Coverage {
             }
             Err(reject) => *self.rejected.entry(reject).or_insert(0) += 1,
         }
+    }
+
+    pub(crate) fn count_draw(&mut self, blocks: u64) {
+        let index = usize::try_from(blocks - 1).expect("few blocks").min(self.draws.len() - 1);
+        self.draws[index] += 1;
     }
 
     pub(crate) fn count_event(&mut self, event: &Event) {
@@ -85,9 +92,10 @@ impl Coverage {
         assert_eq!(self.checks.len(), 7, "every end of a check: {self}");
         assert_eq!(self.outcomes.len(), 9, "every outcome for each accuser: {self}");
         assert_eq!(self.rounds.len(), 3, "every round of audits: {self}");
+        assert!(self.draws.iter().all(|count| *count > 0), "draws that wait: {self}");
         assert!(self.backlogs > 0, "some block had more due than it may work through");
         assert!(self.exhausted > 0, "some block examined as many offers as it may");
-        assert!(self.refused > 0, "some block had a wrong time");
+        assert!(self.refused > 0, "some block had a wrong time or leader");
     }
 }
 
@@ -116,6 +124,7 @@ impl fmt::Display for Coverage {
         writeln!(f, "events: {:?}", self.events)?;
         writeln!(f, "leases closed: {:?}", self.reasons)?;
         writeln!(f, "checks: {:?}, rounds: {:?}", self.checks, self.rounds)?;
+        writeln!(f, "draws in the next block, the one after that, and later: {:?}", self.draws)?;
         writeln!(f, "disputes: {:?}", self.outcomes)?;
         for (reject, why) in UNREACHABLE {
             writeln!(f, "never {}: {why}", reject.code())?;

@@ -16,6 +16,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) time: Time,
+    pub(crate) leader: u32,
     pub(crate) transactions: Vec<Verified>,
 }
 
@@ -32,6 +33,8 @@ pub(crate) struct Done {
     pub(crate) is_backlogged: bool,
     /// It examined as many offers as a block may.
     pub(crate) is_exhausted: bool,
+    /// How many blocks each of its draws has waited for.
+    pub(crate) waited: Vec<u64>,
     pub(crate) events: Vec<Event>,
 }
 
@@ -49,12 +52,12 @@ impl Pair {
         Self { real, naive: Reference::new(genesis) }
     }
 
-    /// Begins a block on both; false when both refuse its time.
-    pub(crate) fn begin(&mut self, time: Time) -> Result<bool, Difference> {
-        let naive = self.naive.begin(time, beacon(time));
-        let real = self.real.begin(time, beacon(time)).is_ok();
+    /// Begins a block on both; false when both refuse its time or its leader.
+    pub(crate) fn begin(&mut self, time: Time, leader: u32) -> Result<bool, Difference> {
+        let naive = self.naive.begin(time, beacon(time), leader);
+        let real = self.real.begin(time, beacon(time), leader).is_ok();
         if real != naive {
-            return Err(format!("begin at {time}: {real} instead of {naive}"));
+            return Err(format!("begin at {time} by {leader}: {real} instead of {naive}"));
         }
         Ok(naive)
     }
@@ -83,14 +86,15 @@ impl Pair {
             return Err(format!("another event: {event:?}"));
         }
         compare::all(&self.real, &mut self.naive)?;
+        let waited = std::mem::take(&mut self.naive.waited);
         let is_backlogged = self.naive.worked == BLOCK_DUE_MAX;
         let is_exhausted = self.naive.allowance == 0;
-        Ok(Done { is_backlogged, is_exhausted, events: naive })
+        Ok(Done { is_backlogged, is_exhausted, waited, events: naive })
     }
 
     /// Executes what was asked before.
     pub(crate) fn replay(&mut self, asked: &Asked) -> Result<(), Difference> {
-        if !self.begin(asked.time)? {
+        if !self.begin(asked.time, asked.leader)? {
             return Ok(());
         }
         for verified in &asked.transactions {
@@ -139,8 +143,9 @@ impl Episode {
 
     fn block(&mut self, coverage: &mut Coverage) -> Result<u64, Difference> {
         let time = self.world.block_time(&self.pair.naive);
-        self.log.push(Asked { time, transactions: Vec::new() });
-        if !self.pair.begin(time)? {
+        let leader = self.world.leader(&self.pair.naive);
+        self.log.push(Asked { time, leader, transactions: Vec::new() });
+        if !self.pair.begin(time, leader)? {
             coverage.refused += 1;
             return Ok(0);
         }
@@ -155,6 +160,7 @@ impl Episode {
         coverage.blocks += 1;
         coverage.backlogs += u64::from(done.is_backlogged);
         coverage.exhausted += u64::from(done.is_exhausted);
+        done.waited.iter().for_each(|blocks| coverage.count_draw(*blocks));
         done.events.iter().for_each(|event| coverage.count_event(event));
         Ok(length)
     }

@@ -53,7 +53,7 @@ fn mutated_transactions_leave_both_ledgers_alike() {
         for _ in 0..60 {
             let now = episode.pair.naive.time;
             let next = now.after(Duration::from_ms(dice.within(1, 400)));
-            assert!(episode.pair.begin(next).expect("both take the time"));
+            assert!(episode.pair.begin(next, 0).expect("both take the time"));
             for _ in 0..20 {
                 let verified = episode.next();
                 let mut bytes = verified.signed().to_bytes();
@@ -116,7 +116,7 @@ fn a_changed_byte_anywhere_breaks_a_signature() {
 /// Executes what was asked and returns the root after each block.
 fn roots(ledger: &mut Ledger, log: &[Asked]) -> Vec<Hash> {
     let begun = log.iter().filter_map(|asked| {
-        ledger.begin(asked.time, beacon(asked.time)).ok()?;
+        ledger.begin(asked.time, beacon(asked.time), asked.leader).ok()?;
         for verified in &asked.transactions {
             let _ = ledger.apply(verified);
         }
@@ -184,7 +184,7 @@ fn the_root_does_not_depend_on_how_the_content_came_about() {
     let time = genesis.time.after(Duration::from_ms(1));
     let root = |transactions: Vec<Verified>| {
         let mut pair = Pair::new(&genesis);
-        assert!(pair.begin(time).expect("both take the time"));
+        assert!(pair.begin(time, 0).expect("both take the time"));
         for verified in &transactions {
             assert_eq!(pair.apply(verified).expect("both agree"), Ok(()));
         }

@@ -92,7 +92,7 @@ fn print(episode: &Episode, log: &[Asked], first: &str, shown: &str) -> String {
     let parameters = &episode.genesis().parameters;
     writeln!(text, "{} blocks; {parameters:?}", log.len()).expect("text takes all");
     for asked in &blocks[last_blocks..] {
-        writeln!(text, "block at {}", asked.time).expect("text takes all");
+        writeln!(text, "block at {} by {}", asked.time, asked.leader).expect("text takes all");
         for verified in &asked.transactions {
             let (id, transaction) = (verified.id(), verified.transaction());
             writeln!(text, "  {id} {transaction:?}").expect("text takes all");

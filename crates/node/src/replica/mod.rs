@@ -375,7 +375,7 @@ impl Replica {
         }
         let mut fork = committed.ledger.clone();
         let next = committed.header.time.after(types::Duration::from_ms(1));
-        if fork.begin(next, Hash::ZERO).is_err() {
+        if fork.begin(next, Hash::ZERO, 0).is_err() {
             return;
         }
         let mut good = Vec::with_capacity(overdue.len());

@@ -53,7 +53,8 @@ fn newer_rules(version: u16) -> String {
 fn begin(ledger: &Ledger, setting: &Setting) -> Result<Ledger, Refusal> {
     let mut next = ledger.clone();
     let (time, beacon) = (Time::from_ms(setting.time_ms), Hash::from_bytes(setting.beacon));
-    next.begin(time, beacon).map_err(|error| Refusal::Invalid(error.to_string()))?;
+    next.begin(time, beacon, setting.leader)
+        .map_err(|error| Refusal::Invalid(error.to_string()))?;
     let rules = next.network().rules;
     if rules > ledger::RULES {
         return Err(Refusal::Fault(newer_rules(rules)));

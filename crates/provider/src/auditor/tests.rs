@@ -107,7 +107,7 @@ fn what_is_no_audit_of_this_provider_asks_for_nothing() {
     };
     for state in [
         CheckState::Unchecked,
-        CheckState::Waiting { draw: UNTIL },
+        CheckState::Waiting { height: 1 },
         CheckState::Disputed { until: UNTIL },
         CheckState::Spared,
         CheckState::Passed,

@@ -295,7 +295,7 @@ impl Storm {
             let now = patiently(|| self.client.network()).await.unwrap().time;
             let is_over = |view: &&LeaseView| {
                 let is_closed = matches!(view.lease.state, LeaseState::Closed { .. });
-                let is_checked = view.lease.check.awaited().is_none();
+                let is_checked = !view.lease.check.is_under_way();
                 is_closed && is_checked && view.lease.release.is_none_or(|release| release <= now)
             };
             let stuck: Vec<_> = leases.iter().filter(|view| !is_over(view)).collect();

@@ -9,7 +9,7 @@ use ledger::{
     Ledger, Proposal,
     key::{Due, Key, Region},
 };
-use types::{ClassId, Encode, Lease, Offer, OrderId, Time, Value};
+use types::{ClassId, Encode, Lease, List, Offer, OrderId, Time, Value, limits::VALIDATORS_MAX};
 
 use super::{Check, same};
 use crate::reference::{Matching, Reference, What, listed_price, runs};
@@ -81,6 +81,7 @@ fn expected(real: &Ledger, naive: &Reference) -> BTreeMap<Vec<u8>, Vec<u8>> {
     }
     put_proposals(&mut rows, naive);
     put_auditors(&mut rows, naive);
+    put_draws(&mut rows, naive);
     if !naive.archive.is_empty() {
         rows.put(Key::Archive, &naive.accumulator());
     }
@@ -165,6 +166,20 @@ fn put_auditors(rows: &mut Rows, naive: &Reference) {
     for ((address, class), reputation) in &naive.reputations {
         rows.put(Key::Reputation(*address, *class), reputation);
     }
+}
+
+fn put_draws(rows: &mut Rows, naive: &Reference) {
+    for (height, lease) in naive.draws() {
+        rows.put(Key::Draw(height, lease), &naive.leader_of(height));
+    }
+    let validators = u32::try_from(naive.genesis.validators.len()).expect("few validators");
+    if validators == 1 || naive.height == 0 {
+        return;
+    }
+    let last_led = |place: u32| (1..=naive.height).rev().find(|led| naive.leader_of(*led) == place);
+    let heights = (0..validators).map(|place| last_led(place).unwrap_or(0)).collect();
+    let heights: List<u64, VALIDATORS_MAX> = List::new(heights).expect("few validators");
+    rows.put(Key::Leaders, &heights);
 }
 
 fn put_proposals(rows: &mut Rows, naive: &Reference) {

@@ -1,11 +1,13 @@
 //! Audits: the draw, what auditors say, and what comes of it.
 
+use std::collections::BTreeSet;
+
 use types::{
     Accuser, Address, Amount, Assignment, Audit, CheckState, Duration, Event, Finding, Hash, Lease,
     LeaseId, LeaseState, List, Opening, Reject, Time, Verdict,
 };
 
-use super::{Reference, actions::ensure};
+use super::{Reference, What, actions::ensure};
 
 /// Returns `floor(u(hash) × bound / 2^64)`.
 fn scaled(hash: &Hash, bound: u64) -> u64 {
@@ -89,6 +91,39 @@ impl Reference {
 
 /// The draw.
 impl Reference {
+    /// Lets a lease wait for a draw, and for nothing else.
+    pub(super) fn wait_for_draw(&mut self, id: LeaseId) {
+        self.lease_mut(&id).check = CheckState::Waiting { height: self.height };
+        self.forget(What::Lease(id));
+    }
+
+    /// Returns what waits for a draw, in order.
+    pub(crate) fn draws(&self) -> Vec<(u64, LeaseId)> {
+        let waits = |lease: &Lease| match lease.check {
+            CheckState::Waiting { height } => Some((height, lease.id)),
+            _ => None,
+        };
+        let mut draws: Vec<(u64, LeaseId)> = self.leases.iter().filter_map(waits).collect();
+        draws.sort_unstable();
+        draws
+    }
+
+    /// Returns who led a block.
+    pub(crate) fn leader_of(&self, height: u64) -> u32 {
+        self.leaders[usize::try_from(height - 1).expect("few blocks")]
+    }
+
+    /// Returns whether enough others than the leader of the block have led one since.
+    pub(super) fn is_drawn_now(&self, height: u64) -> bool {
+        let validators = self.genesis.validators.len();
+        let false_ones = (validators - 1) / 3;
+        let wanted = (false_ones + 1).min(validators - 1);
+        let since = (height + 1..=self.height).map(|later| self.leader_of(later));
+        let others: BTreeSet<u32> =
+            since.filter(|leader| *leader != self.leader_of(height)).collect();
+        others.len() >= wanted
+    }
+
     pub(super) fn draw(&mut self, id: LeaseId) {
         let lease = self.lease(&id).expect("it is due").clone();
         let round = self.audits.get(&id).map_or(1, |audit| audit.round + 1);
@@ -262,8 +297,7 @@ impl Reference {
         } else if is_unanimous && agree.len() > unavailable {
             self.end_check(id, CheckState::Passed);
         } else if agree.is_empty() && self.audits[&id].round < 3 {
-            let draw = self.time.after(Duration::from_ms(1));
-            self.check(id, CheckState::Waiting { draw }, draw);
+            self.wait_for_draw(id);
         } else {
             self.open_dispute(id, Accuser::Nobody);
         }

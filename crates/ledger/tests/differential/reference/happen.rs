@@ -38,7 +38,7 @@ impl Reference {
     /// Does what a closed lease waits for.
     fn go_on_closed(&mut self, id: LeaseId) {
         match self.lease(&id).expect("it was just read").check {
-            CheckState::Waiting { .. } => self.draw(id),
+            CheckState::Waiting { .. } => unreachable!("it waits for no time"),
             CheckState::Committing { .. } => self.end_committing(id),
             CheckState::Revealing { .. } => self.end_round(id),
             CheckState::Disputed { .. } => self.end_dispute(id, Outcome::Undecided),
@@ -54,7 +54,7 @@ impl Reference {
     }
 
     /// Takes what is not due any more out of the queue.
-    fn forget(&mut self, what: What) {
+    pub(super) fn forget(&mut self, what: What) {
         self.due.retain(|(_, kept)| *kept != what);
     }
 

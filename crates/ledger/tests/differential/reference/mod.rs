@@ -91,8 +91,12 @@ pub(crate) struct Reference {
     /// The hashes of leases that left the state, in order.
     pub(crate) archive: Vec<Hash>,
     pub(crate) allowance: usize,
-    /// How many due entries the block worked through.
+    /// Who led each block, from the first.
+    pub(crate) leaders: Vec<u32>,
+    /// How many draws and due entries the block worked through.
     pub(crate) worked: usize,
+    /// How many blocks each draw waited for, since the last comparison.
+    pub(crate) waited: Vec<u64>,
     pub(crate) gone: Gone,
     /// The running block's.
     beacon: Hash,
@@ -142,7 +146,9 @@ impl Reference {
             matching: BTreeMap::new(),
             archive: Vec::new(),
             allowance: 0,
+            leaders: Vec::new(),
             worked: 0,
+            waited: Vec::new(),
             gone: Gone::default(),
             beacon: genesis.hash(),
             seats_taken: 0,
@@ -161,12 +167,15 @@ impl Reference {
         state
     }
 
-    /// Begins a block; false, with nothing changed, when its time is not after the last one's.
-    pub(crate) fn begin(&mut self, time: Time, beacon: Hash) -> bool {
-        if time <= self.time {
+    /// Begins a block; false, with nothing changed, when its time is not after the last one's or
+    /// its leader is no validator.
+    pub(crate) fn begin(&mut self, time: Time, beacon: Hash, leader: u32) -> bool {
+        let place = usize::try_from(leader).expect("a place fits");
+        if time <= self.time || place >= self.genesis.validators.len() {
             return false;
         }
         self.height += 1;
+        self.leaders.push(leader);
         self.time = time;
         self.beacon = beacon;
         self.allowance = limits::BLOCK_OFFERS_EXAMINED_MAX;
@@ -175,9 +184,18 @@ impl Reference {
         if passed > 0 {
             self.close_epoch(passed);
         }
+        let mut draws = self.draws();
+        draws.retain(|(height, _)| self.is_drawn_now(*height));
+        draws.truncate(limits::BLOCK_DUE_MAX);
         let due = self.due.iter().filter(|(when, _)| *when <= time);
-        let due: Vec<(Time, What)> = due.take(limits::BLOCK_DUE_MAX).copied().collect();
-        self.worked = due.len();
+        let left = limits::BLOCK_DUE_MAX - draws.len();
+        let due: Vec<(Time, What)> = due.take(left).copied().collect();
+        self.worked = draws.len() + due.len();
+        for (height, lease) in draws {
+            self.waited.push(self.height - height);
+            self.draw(lease);
+            self.book.recount();
+        }
         for (when, what) in due {
             if self.due.remove(&(when, what)) {
                 self.happen(what);
@@ -346,7 +364,8 @@ impl Reference {
             self.matching.get(&class).is_some_and(|matching| matching.passes > 0)
         };
         let searched = if self.open.iter().any(waits) { next_block } else { Time::MAX };
-        next_block.max(epoch_ends.min(queued).min(searched))
+        let drawn = if self.draws().is_empty() { Time::MAX } else { next_block };
+        next_block.max(epoch_ends.min(queued).min(searched).min(drawn))
     }
 
     /// Returns the stake of all providers together.

@@ -34,8 +34,7 @@ impl Reference {
         kept.exposure = exposure;
         kept.release = release;
         if lease.receipts > 0 && lease.audit.auditors > 0 {
-            let draw = now.after(types::Duration::from_ms(1));
-            self.check(id, CheckState::Waiting { draw }, draw);
+            self.wait_for_draw(id);
         } else {
             self.wait(id, release.unwrap_or_else(|| self.archive_time()));
         }

@@ -174,6 +174,17 @@ impl World {
         Some(time).filter(|time| *time > state.time)
     }
 
+    /// Returns who leads the next block: often whoever led the last; once in a while nobody who
+    /// can.
+    pub(crate) fn leader(&mut self, state: &Reference) -> u32 {
+        let validators = u32::try_from(state.genesis.validators.len()).expect("few validators");
+        match self.dice.below(100) {
+            0 => self.dice.of([validators, u32::MAX]),
+            1..=40 => state.leaders.last().copied().unwrap_or(0),
+            _ => u32::try_from(self.dice.below(u64::from(validators))).expect("below few"),
+        }
+    }
+
     /// Returns how many transactions the next block has.
     pub(crate) fn block_length(&mut self) -> u64 {
         match self.dice.below(12) {

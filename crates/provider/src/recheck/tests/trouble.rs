@@ -158,9 +158,9 @@ async fn the_least_work_comes_first_and_what_is_begun_is_ended() {
     agents[0].ran(1).await;
     let [medium, small] = [2_000_000_000, 1_000_000_000].map(|fuel| accused(&net, fuel));
     for (lease, others) in [(large, vec![medium, small]), (small, vec![medium]), (medium, vec![])] {
-        net.until("it is judged", |world| world.check(lease).awaited().is_none()).await;
+        net.until("it is judged", |world| !world.check(lease).is_under_way()).await;
         let world = net.world();
-        assert!(others.iter().all(|other| world.check(*other).awaited().is_some()));
+        assert!(others.iter().all(|other| world.check(*other).is_under_way()));
     }
     assert_eq!(agents[0].runs(), 3);
 }
@@ -172,9 +172,9 @@ async fn what_nobody_accuses_in_gives_way_to_what_somebody_does() {
     let [first, second] = disputed(&net, 2, METERING_VERSION, false)[..] else { panic!("two") };
     agents[0].ran(1).await;
     let later = accused(&net, 5_000_000_000);
-    net.until("it is judged", |world| world.check(later).awaited().is_none()).await;
+    net.until("it is judged", |world| !world.check(later).is_under_way()).await;
     for lease in [first, second] {
-        assert!(net.world().check(lease).awaited().is_some());
+        assert!(net.world().check(lease).is_under_way());
         assert_eq!(settled(&net, lease).await, CheckState::Passed);
     }
     assert_eq!((agents[0].at_once(), agents[0].runs()), (1, 4));

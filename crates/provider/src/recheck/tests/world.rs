@@ -82,6 +82,8 @@ pub(super) struct Kill {
 /// The network.
 pub(super) struct World {
     pub(super) ledger: Ledger,
+    /// How many validators take turns to lead blocks.
+    validators: u32,
     seed: u64,
     began: Instant,
     contents: BTreeMap<ContentHash, Vec<u8>>,
@@ -187,7 +189,9 @@ impl World {
         let network = self.ledger.network();
         let time = self.now().max(Time::from_ms(network.time.as_ms() + 1));
         let parts = [self.seed.to_le_bytes(), (network.height + 1).to_le_bytes()].concat();
-        self.ledger.begin(time, Hash::of("simulated beacon", &[&parts])).unwrap();
+        let beacon = Hash::of("simulated beacon", &[&parts]);
+        let turn = u32::try_from(network.height).unwrap() % self.validators;
+        self.ledger.begin(time, beacon, turn).unwrap();
         let result = transaction.map_or(Ok(()), |(signer, action)| {
             let nonce = self.ledger.account(&signer).map_or(0, |account| account.nonce);
             let expires = time.after(types::Duration::from_seconds(60));
@@ -348,7 +352,7 @@ impl World {
 
     /// Returns whether a lease is paid or refunded.
     pub(super) fn is_settled(&self, lease: LeaseId) -> bool {
-        let is_decided = self.check(lease).awaited().is_none();
+        let is_decided = !self.check(lease).is_under_way();
         is_decided && self.ledger.balance(Row::Pending(lease), Asset::Usd).is_zero()
     }
 
@@ -407,6 +411,7 @@ impl Net {
         println!("seed {seed}");
         let mut world = World {
             ledger: Ledger::new(&genesis(validators)).unwrap(),
+            validators: u32::try_from(validators.len()).unwrap(),
             seed,
             began: Instant::now(),
             contents: BTreeMap::new(),
