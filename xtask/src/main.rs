@@ -16,6 +16,7 @@ mod docs;
 mod fuzz;
 mod house;
 mod machine;
+mod sim;
 mod steps;
 mod test;
 mod tidy;
@@ -63,6 +64,12 @@ const COMMANDS: &[Command] = &[
         usage: "[SECONDS]",
         help: "run each fuzz target with coverage, for 40 s unless told",
         run: fuzz::run,
+    },
+    Command {
+        name: "sim",
+        usage: "[--seeds] [N]",
+        help: "play networks under faults for so many seeds, 1,000 unless told",
+        run: sim::run,
     },
     Command {
         name: "aarch64",

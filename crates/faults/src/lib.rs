@@ -20,7 +20,7 @@ use commonware_p2p::{
 };
 use commonware_runtime::{
     Clock as _, Handle as Task, Runner as _, Spawner as _, Supervisor as _,
-    deterministic::{self, Context, FaultConfig, Runner},
+    deterministic::{self, Context, FaultConfig, PartialWriteMode, Runner, WriteConfig},
 };
 use commonware_utils::{Probability, ordered::Set};
 use zeroize::Zeroizing;
@@ -35,6 +35,8 @@ pub struct Options {
     pub validators: usize,
     /// Nodes that only follow.
     pub followers: usize,
+    /// What tells the network from others.
+    pub genesis: [u8; 32],
     /// What they replicate.
     pub machines: Machines,
     /// Most bytes of a block's body.
@@ -76,8 +78,7 @@ impl Line {
         Link {
             latency: self.latency,
             jitter: self.jitter,
-            success_rate: Probability::try_from(f64::from(self.arrive_percent) / 100.0)
-                .expect("at most a hundred of a hundred"),
+            success_rate: probability(self.arrive_percent),
         }
     }
 }
@@ -110,8 +111,6 @@ impl fmt::Debug for World {
 
 /// The beginning of a world, in milliseconds since 1970.
 pub const BEGINNING_MS: u64 = 1_800_000_000_000;
-/// What tells its network from others.
-pub const GENESIS: [u8; 32] = [7; 32];
 /// The longest that a world may last, in its own time.
 const DURATION_MAX: Duration = Duration::from_secs(3_600);
 
@@ -148,23 +147,62 @@ where
     F: FnOnce(World) -> Fut,
     Fut: Future<Output = T>,
 {
-    let config = deterministic::Config::new()
+    let disks = vec![0; options.validators + options.followers];
+    let config = config(seed);
+    Runner::new(config)
+        .start(|context| async move { script(World::new(context, options, disks).await).await })
+}
+
+/// Runs a script, which gives the world back, takes the power from all machines at once, and runs
+/// another with what is on their disks: of writes that were not synced, some parts are there and
+/// others not.
+///
+/// # Panics
+/// When a script does, or both together last longer than an hour of their own time.
+pub fn simulate_power_loss<S, T>(
+    seed: u64,
+    options: Options,
+    before: impl AsyncFnOnce(World) -> (World, S),
+    after: impl AsyncFnOnce(World, S) -> T,
+) -> T {
+    let torn = WriteConfig {
+        failure_rate: probability(0),
+        retention_rate: probability(50),
+        mode: PartialWriteMode::Prefix,
+    };
+    let config = config(seed).with_storage_fault_config(FaultConfig::default().write(torn));
+    let disks = vec![0; options.validators + options.followers];
+    let first = options.clone();
+    let ((kept, disks), checkpoint) = Runner::new(config).start_and_recover(|context| async move {
+        let (world, kept) = before(World::new(context, first, disks).await).await;
+        (kept, world.nodes.iter().map(|node| node.disk).collect())
+    });
+    Runner::from(checkpoint).start(|context| async move {
+        after(World::new(context, options, disks).await, kept).await
+    })
+}
+
+fn config(seed: u64) -> deterministic::Config {
+    deterministic::Config::new()
         .with_seed(seed)
         .with_start_time(UNIX_EPOCH + Duration::from_millis(BEGINNING_MS))
-        .with_timeout(Some(DURATION_MAX));
-    Runner::new(config)
-        .start(|context| async move { script(World::new(context, options).await).await })
+        .with_timeout(Some(DURATION_MAX))
+}
+
+fn probability(percent: u8) -> Probability {
+    Probability::try_from(f64::from(percent) / 100.0).expect("at most a hundred of a hundred")
 }
 
 impl World {
-    async fn new(context: Context, options: Options) -> Self {
+    /// Makes the world in which each node has this disk.
+    async fn new(context: Context, options: Options, disks: Vec<u32>) -> Self {
         let mut members = validators(options.validators);
         let followers = options.validators..options.validators + options.followers;
         members.extend(followers.map(member));
-        let nodes = members.iter().map(|(secret, _)| Node {
+        let nodes = members.iter().zip(disks).map(|((secret, _), disk)| Node {
             secret: secret.clone(),
             key: key_of(secret),
-            disk: 0,
+            disk,
             starts: 0,
             running: None,
             handle: Arc::default(),
@@ -305,7 +343,7 @@ fn settings(
     partition: String,
 ) -> Settings {
     Settings {
-        genesis: GENESIS,
+        genesis: options.genesis,
         genesis_time_ms: BEGINNING_MS,
         validators: validators.to_vec(),
         secret,

@@ -30,7 +30,7 @@ use crate::{
     handle::NodeHandle,
     index::{Feed, Index, IndexError, Source},
     metrics::Metrics,
-    replica::{Clock, CommittedBlock, Replica},
+    replica::{Clock, CommittedBlock, Replica, ReplicaSettings},
     server::{App, Parts, Relay, machine_names, router, serve},
 };
 
@@ -311,7 +311,8 @@ async fn launch(
         Ok(time.as_ms())
     };
     let place = genesis.place_of(&key.public());
-    let replica = Replica::with(genesis, place, Box::new(read_time), fault, metrics)?;
+    let own = ReplicaSettings { place, read_time: Box::new(read_time), rules: ledger::RULES };
+    let replica = Replica::with(genesis, own, fault, metrics)?;
     let blocks = replica.subscribe();
     // Whoever writes holds the lock.
     let held = Box::new(Arc::clone(lock));

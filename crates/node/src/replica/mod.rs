@@ -96,6 +96,23 @@ pub(crate) fn certificate(certificate: &chain::Certificate) -> Certificate {
 /// How a replica reads this machine's time: from what its clock says, in milliseconds since 1970.
 pub type ReadTime = Box<dyn Fn(u64) -> Result<u64, String> + Send + Sync>;
 
+/// What a replica is like.
+pub struct ReplicaSettings {
+    /// This node's place among the validators, if it is one.
+    pub place: Option<usize>,
+    /// How it reads the time.
+    pub read_time: ReadTime,
+    /// The version of the rules up to which it knows them: [`ledger::RULES`], unless a program is
+    /// to stand for an older or a newer one.
+    pub rules: u16,
+}
+
+impl std::fmt::Debug for ReplicaSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplicaSettings").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
 /// The state from which the chain went on.
 #[derive(Debug, Clone)]
 pub(crate) struct Base {
@@ -133,25 +150,21 @@ impl std::fmt::Debug for Replica {
 }
 
 impl Replica {
-    /// Begins with the genesis. `place` is this node's among the validators, if it is one.
+    /// Begins with the genesis.
     ///
     /// # Errors
     /// [`GenesisError`] when the genesis cannot start a network.
-    pub fn new(
-        genesis: Genesis,
-        place: Option<usize>,
-        read_time: ReadTime,
-    ) -> Result<Self, GenesisError> {
-        Self::with(genesis, place, read_time, Fault::new(), Arc::default())
+    pub fn new(genesis: Genesis, settings: ReplicaSettings) -> Result<Self, GenesisError> {
+        Self::with(genesis, settings, Fault::new(), Arc::default())
     }
 
     pub(crate) fn with(
         genesis: Genesis,
-        place: Option<usize>,
-        read_time: ReadTime,
+        settings: ReplicaSettings,
         fault: Fault,
         metrics: Arc<Metrics>,
     ) -> Result<Self, GenesisError> {
+        let ReplicaSettings { place, read_time, rules } = settings;
         let ledger = Ledger::new(&genesis)?;
         let genesis_hash = genesis.hash();
         let first = Header {
@@ -166,7 +179,7 @@ impl Replica {
         let beginning = Base { header: first, ledger: ledger.clone() };
         let committed = Committed { ledger, header: first, certificate: None };
         let shared = Shared {
-            common: Arc::new(Common { genesis, genesis_hash, mempool: Mempool::default() }),
+            common: Arc::new(Common { genesis, genesis_hash, mempool: Mempool::default(), rules }),
             beginning,
             base: OnceLock::new(),
             committed: watch::Sender::new(Arc::new(committed)),

@@ -30,6 +30,21 @@ pub(super) struct Common {
     pub(super) genesis: Genesis,
     pub(super) genesis_hash: Hash,
     pub(super) mempool: Mempool,
+    /// The version of the rules up to which this program knows them.
+    pub(super) rules: u16,
+}
+
+impl Common {
+    /// Stops a program that the network has moved on from.
+    fn check_rules(&self, ledger: &Ledger) -> Result<(), Refusal> {
+        let (version, known) = (ledger.network().rules, self.rules);
+        if version <= known {
+            return Ok(());
+        }
+        Err(Refusal::Fault(format!(
+            "the network's rules are version {version}, this program knows {known}; update it"
+        )))
+    }
 }
 
 /// The state after a block.
@@ -43,22 +58,12 @@ pub(super) struct LedgerState {
     pub(super) refused: Arc<[(TransactionId, Reject)]>,
 }
 
-/// Says that a network has moved on from this program.
-fn newer_rules(version: u16) -> String {
-    let known = ledger::RULES;
-    format!("the network's rules are version {version}, this program knows {known}; update it")
-}
-
 /// Returns the state in which transactions of the next block are executed.
 fn begin(ledger: &Ledger, setting: &Setting) -> Result<Ledger, Refusal> {
     let mut next = ledger.clone();
     let (time, beacon) = (Time::from_ms(setting.time_ms), Hash::from_bytes(setting.beacon));
     next.begin(time, beacon, setting.leader)
         .map_err(|error| Refusal::Invalid(error.to_string()))?;
-    let rules = next.network().rules;
-    if rules > ledger::RULES {
-        return Err(Refusal::Fault(newer_rules(rules)));
-    }
     Ok(next)
 }
 
@@ -82,19 +87,16 @@ pub(crate) fn replay(
     body: &[u8],
 ) -> Result<(Ledger, Executed), Refusal> {
     let transactions = read(body)?.into_iter().map(Verified::trust).collect();
-    let (after, executed) = execute(ledger, &header.setting(), transactions)?;
+    let mut after = begin(ledger, &header.setting())?;
+    let executed = execute(&mut after, transactions)?;
     if after.root().as_bytes() != &header.state {
         return Err(Refusal::Invalid("it leads to another state".to_owned()));
     }
     Ok((after, executed))
 }
 
-fn execute(
-    ledger: &Ledger,
-    setting: &Setting,
-    transactions: Vec<Verified>,
-) -> Result<(Ledger, Executed), Refusal> {
-    let mut next = begin(ledger, setting)?;
+/// Executes the transactions of a block that was begun, and ends it.
+fn execute(next: &mut Ledger, transactions: Vec<Verified>) -> Result<Executed, Refusal> {
     let mut ids = Vec::with_capacity(transactions.len());
     for transaction in &transactions {
         next.apply(transaction).map_err(|reject| {
@@ -104,7 +106,7 @@ fn execute(
     }
     let events = next.end().events;
     let transactions = transactions.into_iter().map(Verified::into_signed).collect();
-    Ok((next, Executed { transactions, ids, events }))
+    Ok(Executed { transactions, ids, events })
 }
 
 impl LedgerState {
@@ -158,6 +160,7 @@ impl State for LedgerState {
 
     fn build(&self, setting: &Setting, body_bytes_max: usize) -> Result<Built, Refusal> {
         let mut next = begin(&self.ledger, setting)?;
+        self.common.check_rules(&next)?;
         let (mut body, mut executed, mut refused) = (Vec::new(), Executed::default(), Vec::new());
         for waiting in self.common.mempool.pick(setting.height, body_bytes_max) {
             let id = waiting.verified.id();
@@ -190,7 +193,9 @@ impl State for LedgerState {
             Trust::Candidate => self.check(transactions)?,
             Trust::Finalized => transactions.into_iter().map(Verified::trust).collect(),
         };
-        let (next, executed) = execute(&self.ledger, setting, transactions)?;
+        let mut next = begin(&self.ledger, setting)?;
+        self.common.check_rules(&next)?;
+        let executed = execute(&mut next, transactions)?;
         self.common.mempool.mark(setting.height, &executed.ids);
         Ok(self.after(next, executed, Arc::default()))
     }
@@ -227,10 +232,7 @@ impl Restore for Restored {
         if ledger.network().height != header.height {
             return Err(Refusal::Invalid("the state is of another height".to_owned()));
         }
-        let rules = ledger.network().rules;
-        if rules > ledger::RULES {
-            return Err(Refusal::Fault(newer_rules(rules)));
-        }
+        common.check_rules(&ledger)?;
         Ok(Arc::new(LedgerState::new(common, ledger)))
     }
 }
