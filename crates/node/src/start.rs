@@ -174,6 +174,7 @@ pub(crate) const CHAIN: &str = "chain";
 /// Where things stand in a data directory.
 struct Layout {
     chain: PathBuf,
+    waiting: PathBuf,
     index: PathBuf,
     content: PathBuf,
     lock: PathBuf,
@@ -183,6 +184,7 @@ impl Layout {
     fn of(data: &Path) -> Self {
         Self {
             chain: data.join(CHAIN),
+            waiting: data.join("waiting"),
             index: data.join("index.sqlite"),
             content: data.join("content"),
             lock: data.join("lock"),
@@ -298,12 +300,12 @@ async fn launch(
     genesis: Genesis,
     key: &SecretKey,
     config: &ChainConfig,
-    directory: PathBuf,
+    layout: &Layout,
     lock: &Arc<File>,
     (fault, metrics): (Fault, Arc<Metrics>),
 ) -> Result<(Replica, Running, broadcast::Receiver<Arc<CommittedBlock>>), StartError> {
     let settings = chain_settings(&genesis, key, config)?;
-    let connections = connections(config, directory)?;
+    let connections = connections(config, layout.chain.clone())?;
     let clock = Mutex::new(Clock::new());
     let read_time = move |clock_ms| {
         let mut clock = clock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -319,6 +321,9 @@ async fn launch(
     let chain = chain::launch(settings, connections, replica.machine(), held).await?;
     replica.connect(chain.handle().clone());
     replica.complete().await;
+    if let Err(error) = replica.keep(&layout.waiting) {
+        tracing::warn!("what waits is not kept for a restart: {error}");
+    }
     Ok((replica, chain, blocks))
 }
 
@@ -341,7 +346,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let lock = Arc::new(lock);
     let common = (fault.clone(), Arc::clone(&metrics));
     let (replica, chain, blocks) =
-        launch(genesis, &key, &config.chain, layout.chain, &lock, common).await?;
+        launch(genesis, &key, &config.chain, &layout, &lock, common).await?;
     let relay = Relay::new(replica.genesis(), &config.chain.peers, key);
     let relay = relay.map_err(StartError::PeerApi)?;
     let handle = NodeHandle::new(replica.clone(), fault.clone(), Arc::clone(&metrics));

@@ -17,9 +17,9 @@ use types::{
 };
 
 /// Transactions that wait.
-const COUNT_MAX: usize = 2 * BLOCK_TRANSACTIONS_MAX;
+pub(super) const COUNT_MAX: usize = 2 * BLOCK_TRANSACTIONS_MAX;
 /// Bytes of transactions that wait.
-const BYTES_MAX: usize = 8 * BLOCK_BYTES_MAX;
+pub(super) const BYTES_MAX: usize = 8 * BLOCK_BYTES_MAX;
 /// Transactions of one account that wait.
 const COUNT_MAX_PER_ACCOUNT: usize = 2_048;
 /// Bytes before each entry of a body.
@@ -109,6 +109,13 @@ impl Mempool {
     /// Returns how many transactions wait.
     pub(crate) fn count(&self) -> usize {
         self.lock().entries.len()
+    }
+
+    /// Returns all that waits, each account's in the order of their nonces.
+    pub(crate) fn all(&self) -> Vec<Arc<Waiting>> {
+        let pool = self.lock();
+        let ids = pool.accounts.values().flat_map(|account| &account.all);
+        ids.filter_map(|(_, id)| Some(Arc::clone(&pool.entries.get(id)?.waiting))).collect()
     }
 
     /// Returns the transaction with a name, if it waits.

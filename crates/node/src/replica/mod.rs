@@ -6,12 +6,15 @@
 //! [`Replica::spread`] when [`Replica::stirred`] says so, [`Replica::review`] now and then.
 
 mod clock;
+mod journal;
 mod mempool;
 mod state;
 mod verify;
 
 use std::{
     collections::VecDeque,
+    io,
+    path::Path,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -31,6 +34,7 @@ pub(crate) use clock::Clock;
 pub use state::Executed;
 pub(crate) use state::replay;
 
+use journal::Journal;
 use mempool::{Admission, Mempool, Origin, Waiting};
 use state::{Common, LedgerState, Restored};
 
@@ -132,6 +136,8 @@ struct Shared {
     place: Option<usize>,
     inbox: Mutex<VecDeque<Bytes>>,
     stir: Notify,
+    /// Where what waits is kept, if it is.
+    journal: OnceLock<Journal>,
     read_time: ReadTime,
     fault: Fault,
     metrics: Arc<Metrics>,
@@ -188,6 +194,7 @@ impl Replica {
             place,
             inbox: Mutex::default(),
             stir: Notify::new(),
+            journal: OnceLock::new(),
             read_time,
             fault,
             metrics,
@@ -294,6 +301,29 @@ impl Replica {
         });
     }
 
+    /// Keeps what waits in a file from now on, and lets what is in it wait again.
+    pub(crate) fn keep(&self, path: &Path) -> io::Result<()> {
+        let (journal, found) = Journal::open(path)?;
+        let committed = self.committed();
+        let read = |bytes: Vec<u8>| SignedTransaction::from_bytes(&bytes).ok();
+        let open: Vec<_> = found
+            .into_iter()
+            .filter_map(read)
+            .filter(|signed| is_open(signed, &committed))
+            .collect();
+        let count = open.len();
+        for verified in verify::all(open, &self.genesis_hash()).into_iter().flatten() {
+            self.admit(verified, Origin::Here(None), &committed);
+        }
+        if count > 0 {
+            tracing::info!(count, "transactions wait since before the start");
+        }
+        // It is kept once.
+        let _ = self.shared.journal.set(journal);
+        self.wake();
+        Ok(())
+    }
+
     /// Lets transactions wait for a block, and returns where the answer to each will come; nothing
     /// where there is no room.
     pub fn submit(
@@ -321,9 +351,26 @@ impl Replica {
     }
 
     fn admit(&self, verified: Verified, origin: Origin, committed: &Committed) -> bool {
-        let waiting = Waiting { bytes: verified.signed().to_bytes(), verified };
+        let bytes = verified.signed().to_bytes();
+        let kept = self.shared.journal.get().map(|journal| (journal, bytes.clone()));
         let mempool = &self.shared.common.mempool;
-        mempool.admit(waiting, origin, committed.header.height) != Admission::Full
+        let waiting = Waiting { bytes, verified };
+        let admission = mempool.admit(waiting, origin, committed.header.height);
+        if admission == Admission::New
+            && let Some((journal, bytes)) = kept
+        {
+            journal.append([&bytes[..]]);
+        }
+        admission != Admission::Full
+    }
+
+    /// Drops from disk what waits no more.
+    fn forget(&self) {
+        let Some(journal) = self.shared.journal.get() else { return };
+        journal.forget(|| {
+            let waiting = self.shared.common.mempool.all();
+            waiting.iter().map(|waiting| waiting.bytes.clone()).collect()
+        });
     }
 
     fn wake(&self) {
@@ -352,10 +399,8 @@ impl Replica {
             });
             let committed = self.committed();
             let useful = |signed: &SignedTransaction| {
-                let transaction = &signed.transaction;
-                let account = committed.ledger.account(&transaction.signer);
-                account.is_none_or(|account| transaction.nonce >= account.nonce)
-                    && self.shared.common.mempool.get(&transaction.id()).is_none()
+                is_open(signed, &committed)
+                    && self.shared.common.mempool.get(&signed.transaction.id()).is_none()
             };
             let signed: Vec<_> = signed.filter(useful).collect();
             for verified in verify::all(signed, &self.genesis_hash()).into_iter().flatten() {
@@ -376,6 +421,7 @@ impl Replica {
     /// Looks again at what was told to leaders and is in no block: what the last final state
     /// refuses is answered, the rest is spread again.
     pub fn review(&self) {
+        self.forget();
         if self.is_alone() {
             return;
         }
@@ -444,6 +490,12 @@ impl Replica {
             tracing::warn!("no thread for the recount: {error}");
         }
     }
+}
+
+/// Returns whether a transaction may still happen, by its nonce.
+fn is_open(signed: &SignedTransaction, committed: &Committed) -> bool {
+    let account = committed.ledger.account(&signed.transaction.signer);
+    account.is_none_or(|account| signed.transaction.nonce >= account.nonce)
 }
 
 impl Machine for Replica {

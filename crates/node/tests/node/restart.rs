@@ -93,6 +93,33 @@ fn flip(path: &Path) {
     fs::write(path, bytes).unwrap();
 }
 
+/// What nobody could agree on before a node died happens after it, without being sent again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_survives_a_restart() {
+    let network = Network::start().await;
+    let genesis = network.genesis;
+    network.account(1).await;
+    let Network { data, config, node, .. } = network;
+    node.shutdown().await;
+    // A node that was killed before it could make a block of it left this.
+    let transaction = types::Transaction {
+        signer: key(1).address(),
+        nonce: 0,
+        expires: api::now().after(types::Duration::from_seconds(600)),
+        action: transfer(2),
+    };
+    let signed = transaction.sign(&genesis, &key(1));
+    let mut waiting = Vec::new();
+    types::body::push_entry(&mut waiting, &types::Encode::to_bytes(&signed));
+    fs::write(data.path().join("waiting"), waiting).unwrap();
+    let (node, client) = start(&config).await;
+    let id = signed.transaction.id();
+    let filter = api::EventFilter { kind: Some("transferred".to_owned()), ..Default::default() };
+    client.events(filter).await.unwrap().next().await.unwrap();
+    assert_eq!(client.transaction(id).await.unwrap().id, id);
+    node.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_node_at_a_time_uses_a_directory() {
     let network = Network::start().await;
