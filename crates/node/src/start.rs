@@ -7,7 +7,6 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
-    time::Duration,
 };
 
 use chain::{Connections, Running};
@@ -30,14 +29,9 @@ use crate::{
     handle::NodeHandle,
     index::{Feed, Index, IndexError, Source},
     metrics::Metrics,
-    replica::{Clock, CommittedBlock, Replica, ReplicaSettings},
+    replica::{Clock, CommittedBlock, Replica, ReplicaSettings, attend},
     server::{App, Parts, Relay, machine_names, router, serve},
 };
-
-/// How long transactions are gathered before leaders are told of them.
-const SPREAD_AFTER: Duration = Duration::from_millis(2);
-/// How often transactions that no block holds are looked at again.
-const REVIEW_EVERY: Duration = Duration::from_millis(500);
 
 /// Why a node does not start.
 #[derive(Debug, Error)]
@@ -268,33 +262,6 @@ fn connections(config: &ChainConfig, directory: PathBuf) -> Result<Connections, 
     Ok(Connections { listen: config.listen, peers, directory })
 }
 
-/// Does what a replica leaves to whoever runs it.
-async fn run_messenger(replica: Replica) {
-    let mut reviews = tokio::time::interval(REVIEW_EVERY);
-    loop {
-        tokio::select! {
-            () = replica.stirred() => {
-                // What comes in the meantime goes along.
-                tokio::time::sleep(SPREAD_AFTER).await;
-                let replica = replica.clone();
-                let work = task::spawn_blocking(move || {
-                    replica.spread();
-                    replica.take_in();
-                });
-                if work.await.is_err() {
-                    return;
-                }
-            }
-            _ = reviews.tick() => {
-                let replica = replica.clone();
-                if task::spawn_blocking(move || replica.review()).await.is_err() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
 /// Launches the chain with a replica of the ledger, and returns what will be told of its blocks.
 async fn launch(
     genesis: Genesis,
@@ -386,7 +353,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         let _guard = guard;
         serve(listener, router(&app), app).await;
     });
-    let messenger = tokio::spawn(run_messenger(replica.clone()));
+    let messenger = tokio::spawn(attend(replica.clone()));
     tracing::info!(%address, height = handle.read().header.height, "the node serves");
     Ok(Node {
         handle,

@@ -5,6 +5,7 @@
 //! those who wait. Whoever runs it lends it the time to do the rest: [`Replica::take_in`] and
 //! [`Replica::spread`] when [`Replica::stirred`] says so, [`Replica::review`] now and then.
 
+mod attend;
 mod clock;
 mod journal;
 mod mempool;
@@ -30,9 +31,11 @@ use types::{
 
 use crate::{fault::Fault, metrics::Metrics};
 
+pub use attend::attend;
 pub(crate) use clock::Clock;
 pub use state::Executed;
 pub(crate) use state::replay;
+pub use verify::all as check;
 
 use journal::Journal;
 use mempool::{Admission, Mempool, Origin, Waiting};

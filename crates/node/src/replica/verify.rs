@@ -7,8 +7,13 @@ use types::{Hash, SignedTransaction, Verified};
 /// Signatures that are worth a thread.
 const CHUNK_MIN: usize = 64;
 
-/// Returns transactions whose signatures match, each in its place.
-pub(crate) fn all(transactions: Vec<SignedTransaction>, genesis: &Hash) -> Vec<Option<Verified>> {
+/// Checks the signatures of transactions for the network of a genesis on all cores, and returns
+/// those that match, each in its place.
+///
+/// # Panics
+/// Never, as long as threads can be started.
+#[must_use]
+pub fn all(transactions: Vec<SignedTransaction>, genesis: &Hash) -> Vec<Option<Verified>> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let chunk = transactions.len().div_ceil(cores).max(CHUNK_MIN);
     let mut rest = transactions;
