@@ -151,10 +151,12 @@ impl Machine for Bare {
 }
 
 async fn submit_all(node: Arc<Node>, chain: Handle, transactions: Vec<SignedTransaction>) {
-    let mut rest = transactions;
-    while !rest.is_empty() {
-        let after = rest.split_off(rest.len().min(BATCH));
-        let batch = std::mem::replace(&mut rest, after);
+    let mut rest = transactions.into_iter();
+    loop {
+        let batch: Vec<_> = rest.by_ref().take(BATCH).collect();
+        if batch.is_empty() {
+            return;
+        }
         let checked = tokio::task::spawn_blocking(move || check(batch, &Hash::from_bytes(GENESIS)));
         let verified = checked.await.expect("checking works").into_iter().flatten();
         let entries: Vec<_> = verified

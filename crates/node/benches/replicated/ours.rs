@@ -73,11 +73,13 @@ impl Network {
 /// Submits transactions to a replica, in their order, and waits until all are final.
 async fn submit_all(replica: Replica, transactions: Vec<SignedTransaction>) {
     let mut open: Vec<Receiver<Result<u64, Reject>>> = Vec::new();
-    let mut rest = transactions;
-    while !rest.is_empty() {
-        let after = rest.split_off(rest.len().min(BATCH));
-        let (genesis, batch) = (replica.genesis_hash(), rest);
-        rest = after;
+    let mut rest = transactions.into_iter();
+    loop {
+        let batch: Vec<_> = rest.by_ref().take(BATCH).collect();
+        if batch.is_empty() {
+            break;
+        }
+        let genesis = replica.genesis_hash();
         let checked = tokio::task::spawn_blocking(move || check(batch, &genesis)).await;
         let mut verified: Vec<_> = checked.expect("checking works").into_iter().flatten().collect();
         while !verified.is_empty() {
