@@ -30,6 +30,7 @@ mod network;
 mod snapshot;
 mod sync;
 mod tree;
+mod wire;
 
 pub use application::Pace;
 pub use beacon::{BEACON_KEY_BYTES, BeaconKey, beacon};
@@ -44,6 +45,7 @@ pub use machine::{
     Built, Chunk, Finalized, Machine, Refusal, Restore, Setting, State, Trust, Wanted,
 };
 pub use network::{Connections, NotAnAddress, Peer, PeerAddress, Running, launch};
+pub use wire::Wire;
 
 /// The height at whose multiples nodes offer their state, unless a test wants another.
 pub const OFFER_EVERY: u64 = 1_024;

@@ -42,8 +42,9 @@ const BLOCKING_THREADS: usize = 16;
 const MAILBOX: usize = 1_024;
 /// Handshakes under way at a time.
 const HANDSHAKES_MAX: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
-/// Handshakes that one address may begin in a second.
-const HANDSHAKES_PER_SECOND: NonZeroU32 = NonZeroU32::new(16).expect("not zero");
+/// Handshakes that one address may begin in a second. They take at most five, so that one address
+/// leaves room for others.
+const HANDSHAKES_PER_SECOND: NonZeroU32 = NonZeroU32::new(8).expect("not zero");
 /// How long parts may take to stop.
 const STOP_WAIT: Duration = Duration::from_secs(10);
 

@@ -15,6 +15,7 @@ mod seeds;
 
 use std::fmt::Debug;
 
+use chain::Wire;
 use types::{
     CertifiedHeader, Claims, Constraint, Decode, Encode, Hash, SignedReceipt, SignedTransaction,
     Time, body, limits,
@@ -44,6 +45,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "block", run: block, seeds: seeds::blocks, rounds: 5_000 },
     Target { name: "certificate", run: certificate, seeds: seeds::certificates, rounds: 5_000 },
     Target { name: "constraint", run: constraint, seeds: seeds::constraints, rounds: 5_000 },
+    Target { name: "peer", run: peer, seeds: seeds::peers, rounds: 5_000 },
     Target { name: "receipt", run: receipt, seeds: seeds::receipts, rounds: 5_000 },
     Target { name: "transaction", run: transaction, seeds: seeds::transactions, rounds: 5_000 },
     Target { name: "wasi_calls", run: wasi_calls, seeds: seeds::calls, rounds: 2_000 },
@@ -81,6 +83,15 @@ pub fn constraint(data: &[u8]) {
     let truth =
         |of: &Constraint| types::constraint::evaluate(of, &Claims::default(), Time::from_ms(0));
     assert_eq!(truth(&again), truth(&constraint), "printing changed the answer");
+}
+
+/// Reads what nodes of a chain send each other.
+pub fn peer(data: &[u8]) {
+    for kind in Wire::ALL {
+        if let Some(again) = kind.rewrite(data) {
+            assert_eq!(again, data, "a message has a second encoding: {kind:?}");
+        }
+    }
 }
 
 /// Decodes a receipt and checks its signatures.

@@ -75,6 +75,11 @@ fn header() -> Header {
     }
 }
 
+/// Returns what nodes of a chain send each other.
+pub(crate) fn peers() -> Vec<Vec<u8>> {
+    chain::Wire::ALL.into_iter().flat_map(chain::Wire::examples).collect()
+}
+
 /// Returns one signed transaction for some of the actions.
 pub(crate) fn transactions() -> Vec<Vec<u8>> {
     signed_transactions().iter().map(Encode::to_bytes).collect()

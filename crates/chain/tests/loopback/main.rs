@@ -1,7 +1,9 @@
 //! Chains on this machine's own network and disk.
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails as a test does")]
 
+#[path = "../counter/mod.rs"]
 mod counter;
+mod hostile;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -34,6 +36,8 @@ fn addresses(count: usize) -> Vec<SocketAddr> {
     listeners.iter().map(|listener| listener.local_addr().unwrap()).collect()
 }
 
+const GENESIS: [u8; 32] = [9; 32];
+
 async fn start(
     members: &[(Zeroizing<[u8; 32]>, Validator)],
     addresses: &[SocketAddr],
@@ -41,16 +45,28 @@ async fn start(
     directory: &Path,
     counter: &Arc<Counter>,
 ) -> Running {
+    start_among(members, members.len(), addresses, place, directory, counter).await
+}
+
+/// Starts a node where only the first of its peers vote.
+async fn start_among(
+    members: &[(Zeroizing<[u8; 32]>, Validator)],
+    validators: usize,
+    addresses: &[SocketAddr],
+    place: usize,
+    directory: &Path,
+    counter: &Arc<Counter>,
+) -> Running {
     let settings = Settings {
-        genesis: [9; 32],
+        genesis: GENESIS,
         genesis_time_ms: 1_000,
-        validators: members.iter().map(|(_, validator)| *validator).collect(),
+        validators: members[..validators].iter().map(|(_, validator)| *validator).collect(),
         secret: members[place].0.clone(),
         peers: members.len() - 1,
         body_bytes_max: 1_024,
         blocks_kept: u64::MAX,
         offer_every: OFFER_EVERY,
-        timing: Timing::of(members.len()),
+        timing: Timing::of(validators),
         partition: "chain".to_owned(),
     };
     let others = (0..members.len()).filter(|other| *other != place);
