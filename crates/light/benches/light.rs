@@ -1,6 +1,8 @@
-//! Measures what a proof takes, in a network of four validators with a million accounts.
+//! Measures what a proof takes, in a network of four validators with a million accounts and
+//! a tenth as many leases.
 //!
-//! `cargo xtask bench light`; an account is two rows of the state: its counters and its wallet.
+//! `cargo xtask bench light`; an account is two rows of the state, its counters and its wallet; a
+//! lease comes with a receipt and an audit.
 
 #[expect(dead_code, reason = "tests put more into the state than is measured")]
 #[path = "../tests/proofs/network.rs"]
@@ -12,6 +14,7 @@ use network::{Network, VALIDATORS, address, lease_id};
 use types::{Decode, Encode, Subject};
 
 const ACCOUNTS: u64 = 1_000_000;
+const LEASES: u64 = 100_000;
 /// Proofs that are looked at for each row of the results.
 const PROOFS: u64 = 1_000;
 
@@ -24,29 +27,23 @@ struct Sample {
     proofs: Vec<Vec<u8>>,
 }
 
-fn sample(
-    network: &Network,
-    name: &'static str,
-    count: u64,
-    subject: impl Fn(u64) -> Subject,
-) -> Sample {
+fn sample(network: &Network, name: &'static str, subject: impl Fn(u64) -> Subject) -> Sample {
     let header = network.certified(&VALIDATORS);
     let prove = |number| network.prove_under(&header, subject(number)).to_bytes();
-    Sample { name, proofs: (0..count).map(prove).collect() }
+    Sample { name, proofs: (0..PROOFS).map(prove).collect() }
 }
 
 fn main() {
     let mut network = Network::new("bench");
     network.open_accounts(ACCOUNTS);
-    network.make_lease(lease_id(0));
-    let spread = |number| address(number * (ACCOUNTS / PROOFS));
+    (0..LEASES).for_each(|number| network.make_lease(lease_id(number)));
+    let held = |number| address(number * (ACCOUNTS / PROOFS));
+    let id = |number| lease_id(number * (LEASES / PROOFS));
     let samples = [
-        sample(&network, "account", PROOFS, |number| Subject::Account(spread(number))),
-        sample(&network, "no account", PROOFS, |number| {
-            Subject::Account(address(ACCOUNTS + number))
-        }),
-        sample(&network, "lease", 1, |_| Subject::Lease(lease_id(0))),
-        sample(&network, "receipt", 1, |_| Subject::Receipt(lease_id(0), 1)),
+        sample(&network, "account", |number| Subject::Account(held(number))),
+        sample(&network, "no account", |number| Subject::Account(address(ACCOUNTS + number))),
+        sample(&network, "lease", |number| Subject::Lease(id(number))),
+        sample(&network, "receipt", |number| Subject::Receipt(id(number), 1)),
     ];
     let mut report = Report::new();
     for Sample { name, proofs } in &samples {
