@@ -9,7 +9,8 @@ use std::process::Command;
 use crate::house::{House, Stream, answers, output_of, watch};
 use crate::tidy;
 
-const WASM_TARGET: &str = "wasm32-wasip1";
+/// Programs of tenants, and the library that browsers check proofs with, are built for these.
+const WASM_TARGETS: [&str; 2] = ["wasm32-wasip1", "wasm32-unknown-unknown"];
 
 /// How many checks passed and failed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -60,16 +61,21 @@ pub(crate) fn needs(house: &House) -> Result<()> {
              hint: install one (Debian: apt-get install gcc), or name yours in CC"
         );
     }
-    if has_target(house, WASM_TARGET)? {
+    WASM_TARGETS.into_iter().try_for_each(|target| need_target(house, target))
+}
+
+/// Adds a target to the Rust toolchain unless it is there.
+fn need_target(house: &House, target: &str) -> Result<()> {
+    if has_target(house, target)? {
         return Ok(());
     }
-    let add = ["target", "add", WASM_TARGET];
+    let add = ["target", "add", target];
     let added = house.command(Path::new("rustup"), &add).status();
-    if !added.is_ok_and(|status| status.success()) || !has_target(house, WASM_TARGET)? {
+    if !added.is_ok_and(|status| status.success()) || !has_target(house, target)? {
         bail!(
-            "the Rust toolchain has no {WASM_TARGET} target and it could not be added\n\
-             hint: run `rustup target add {WASM_TARGET}` in this folder, or install your \
-             distribution's standard library for {WASM_TARGET}"
+            "the Rust toolchain has no {target} target and it could not be added\n\
+             hint: run `rustup target add {target}` in this folder, or install your \
+             distribution's standard library for {target}"
         );
     }
     Ok(())

@@ -3,14 +3,13 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use types::{
     Address, ClassId, ContentHash, Genesis, LeaseId, OfferId, OrderId, OrderTerms, Parameters,
-    Provider, SignedReceipt, Tally, TransactionId,
+    ProofKind, Provider, SignedReceipt, Tally, TransactionId,
 };
 
 use crate::wire::{
     AccountView, BlockRecord, BlockSummary, Bundle, EventId, EventRecord, FaucetGrant,
     FaucetRequest, LeaseFilter, LeaseView, NetworkStatus, OfferView, OrderView, Page, Problem,
-    ProofKind, ProofView, Quote, StoredContent, Submission, Submitted, SupplyView,
-    TransactionRecord,
+    ProofView, Quote, StoredContent, Submission, Submitted, SupplyView, TransactionRecord,
 };
 
 /// What a request asks for; one for each route.

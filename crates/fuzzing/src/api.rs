@@ -13,8 +13,8 @@ use api::limits::{PATH_BYTES_MAX, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, SUBMISS
 use api::{
     AccountView, Authorization, BlockRecord, BlockSummary, Bundle, EventId, EventRecord,
     FaucetGrant, FaucetRequest, Included, LeaseFilter, LeaseView, NetworkStatus, OfferView,
-    OrderView, Page, ProblemBody, ProofKind, ProofView, Quote, Row, SchemaOf, StoredContent,
-    Submission, Submitted, SupplyView, TransactionRecord,
+    OrderView, Page, ProblemBody, ProofView, Quote, Row, SchemaOf, StoredContent, Submission,
+    Submitted, SupplyView, TransactionRecord,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use types::text::{from_hex, to_hex};
 use types::{
     Address, ClassId, ContentHash, Decode, Encode, Genesis, LeaseId, OfferId, OrderId, OrderTerms,
-    Parameters, Provider, SignedReceipt, SignedTransaction, Tally, TransactionId,
+    Parameters, ProofKind, Provider, SignedReceipt, SignedTransaction, Tally, TransactionId,
 };
 
 /// How much longer than what was read the text may be that is written for it. Fields that were

@@ -21,6 +21,9 @@ use types::{
     Time, body, limits,
 };
 
+use ::light::Proof;
+use seeds::proofs::STATE;
+
 pub use api::api_json;
 pub use guests::{wasi_calls, wasm_module};
 pub use mutate::Mutator;
@@ -45,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "block", run: block, seeds: seeds::blocks, rounds: 5_000 },
     Target { name: "certificate", run: certificate, seeds: seeds::certificates, rounds: 5_000 },
     Target { name: "constraint", run: constraint, seeds: seeds::constraints, rounds: 5_000 },
+    Target { name: "light", run: light, seeds: seeds::proofs::proofs, rounds: 5_000 },
     Target { name: "peer", run: peer, seeds: seeds::peers, rounds: 5_000 },
     Target { name: "receipt", run: receipt, seeds: seeds::receipts, rounds: 5_000 },
     Target { name: "transaction", run: transaction, seeds: seeds::transactions, rounds: 5_000 },
@@ -83,6 +87,16 @@ pub fn constraint(data: &[u8]) {
     let truth =
         |of: &Constraint| types::constraint::evaluate(of, &Claims::default(), Time::from_ms(0));
     assert_eq!(truth(&again), truth(&constraint), "printing changed the answer");
+}
+
+/// Decodes a proof of the state and checks it: all that it can show is what the state says.
+pub fn light(data: &[u8]) {
+    let Some(proof) = canonical::<Proof>(data) else { return };
+    let state = &*STATE;
+    let Ok(proven) = proof.verify(&state.genesis) else { return };
+    assert_eq!(proven.header, state.header.header, "a header holds that nobody signed");
+    let record = state.record(&proven.subject);
+    assert_eq!(proven.record.as_ref(), record, "{} is shown as it is not", proven.subject);
 }
 
 /// Reads what nodes of a chain send each other.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::{Client, NetworkStatus, Submitter};
-use types::{Address, Hash, SecretKey};
+use types::{Address, Genesis, Hash, SecretKey};
 
 use crate::config::{Pin, Settings};
 use crate::failure::{Exit, Failure, Outcome};
@@ -40,6 +40,16 @@ impl Network {
             compare(pin, &status, &settings.node)?;
         }
         Ok(Self { client, status })
+    }
+
+    /// Returns the genesis of the network.
+    pub(crate) async fn genesis(&self) -> Outcome<Genesis> {
+        let genesis = self.client.genesis().await?;
+        if genesis.hash() != self.status.genesis {
+            return Err(Failure::new(Exit::Failed, "the node's genesis is not the one it names")
+                .hint("do not trust this node"));
+        }
+        Ok(genesis)
     }
 
     /// Says which network the node claims to be of, where nothing binds this data directory to

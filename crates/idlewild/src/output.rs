@@ -185,6 +185,24 @@ pub(crate) fn relative(time: Time) -> String {
     }
 }
 
+/// Returns a time as in `2026-11-24 03:05:33 UTC`.
+pub(crate) fn utc(time: Time) -> String {
+    let seconds = time.as_ms() / 1_000;
+    let (mut days, of_day) = (seconds / 86_400, seconds % 86_400);
+    // Years from March on, in eras of 400 years that begin at 0000-03-01, so that the day that a
+    // leap year has more is the last of its year.
+    days += 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = 400 * era + year + next;
+    let (hour, minute, second) = (of_day / 3_600, of_day % 3_600 / 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
 /// Returns the beginning of an identifier, for places where the whole does not fit.
 pub(crate) fn short(identifier: impl Display) -> String {
     identifier.to_string().chars().take(12).collect()
@@ -250,6 +268,21 @@ mod tests {
         let text = [1_250, 59_000, 61_000, 7_200_000, 90_000_000]
             .map(|ms| duration(Duration::from_millis(ms)));
         assert_eq!(text, ["1.2 s", "59 s", "1 min 1 s", "2 h 0 min", "1 d 1 h"]);
+    }
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        for (seconds, shown) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59:59 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (1_709_251_200, "2024-03-01 00:00:00 UTC"),
+            (1_795_489_533, "2026-11-24 03:05:33 UTC"),
+            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
+        ] {
+            assert_eq!(utc(Time::from_ms(seconds * 1_000)), shown);
+        }
+        assert!(!utc(Time::MAX).is_empty());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use thiserror::Error;
 use types::{
     Account, Address, Amount, Asset, Audit, Auditor, ClassId, Decode, Dispute, Genesis, Hash,
     Issuer, Lease, LeaseId, Offer, OfferId, Order, OrderId, Parameters, Provider, Reputation,
-    SignedReceipt, Tally, Time, Unbonding,
+    SignedReceipt, Subject, Tally, Time, Unbonding,
 };
 
 use crate::{
@@ -35,6 +35,24 @@ pub struct Proved {
 /// [`ProofError`] when the proof shows nothing about the key under this root.
 pub fn verify_proof(root: &Hash, key: &Key, proof: &[u8]) -> Result<Option<Vec<u8>>, ProofError> {
     verify(root.as_bytes(), key.to_bytes().as_slice(), &Proof::decode(proof)?)
+}
+
+impl From<Subject> for Key {
+    fn from(subject: Subject) -> Self {
+        let wallet = |address, asset| Self::Book(Row::Wallet(address), asset);
+        match subject {
+            Subject::Account(address) => Self::Account(address),
+            Subject::Usd(address) => wallet(address, Asset::Usd),
+            Subject::Wild(address) => wallet(address, Asset::Wild),
+            Subject::Provider(address) => Self::Provider(address),
+            Subject::Offer(offer) => Self::Offer(offer),
+            Subject::Order(order) => Self::Order(order),
+            Subject::Lease(lease) => Self::Lease(lease),
+            Subject::Receipt(lease, sequence) => Self::Receipt(lease, sequence),
+            Subject::Audit(lease) => Self::Audit(lease),
+            Subject::Dispute(lease) => Self::Dispute(lease),
+        }
+    }
 }
 
 /// The book does not balance.

@@ -11,6 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("exact", &["types"]),
     ("classes", &["types", "exact"]),
     ("ledger", &["types", "exact", "classes"]),
+    ("light", &["types", "ledger"]),
     ("chain", &[]),
     ("faults", &["chain"]),
     ("transport", &["types"]),
@@ -28,11 +29,12 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// What the top of the house may use.
-const EVERYTHING: [&str; 13] = [
+const EVERYTHING: [&str; 14] = [
     "types",
     "exact",
     "classes",
     "ledger",
+    "light",
     "chain",
     "transport",
     "content",

@@ -76,6 +76,7 @@ mod tests {
             ("crates/types/src/lib.rs", &whole),
             ("crates/classes/src/lib.rs", &whole.replace("clippy::float_arithmetic,", "")),
             ("crates/ledger/src/lib.rs", &whole.replace(FORBID, "// #![forbid(unsafe_code)]")),
+            ("crates/light/src/lib.rs", &whole),
         ]);
         let found: Vec<_> = check(&tree).into_iter().map(|found| found.what).collect();
         assert_eq!(found.len(), 2);

@@ -4,7 +4,7 @@ use super::Violation;
 use super::tree::Tree;
 
 /// Crates whose rules must give the same answer everywhere.
-pub(super) const PURE: &[&str] = &["types", "classes", "ledger"];
+pub(super) const PURE: &[&str] = &["types", "classes", "ledger", "light"];
 
 /// Packages that bring in what a pure crate must not have.
 const DENIED: &[(&str, &str)] = &[

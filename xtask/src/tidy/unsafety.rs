@@ -10,6 +10,7 @@ const LISTED: &[(&str, &str)] = &[
         "crates/executors/src/worker/sandbox.rs",
         "unshare(2), by which a process leaves the network of its parent",
     ),
+    ("crates/light/examples/browser.rs", "names of exports, by which a page calls the module"),
     (
         "crates/executors/tests/worker/calls.rs",
         "system calls that no library offers, tried to show that they are refused",

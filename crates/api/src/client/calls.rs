@@ -2,14 +2,14 @@
 
 use types::{
     Address, ClassId, Encode, Genesis, LeaseId, OfferId, OrderId, OrderTerms, Parameters, Provider,
-    SignedReceipt, SignedTransaction, Tally, TransactionId, text::to_hex,
+    SignedReceipt, SignedTransaction, Subject, Tally, TransactionId, text::to_hex,
 };
 
 use super::{Client, ClientError, with_query};
 use crate::wire::{
     AccountView, BlockRecord, BlockSummary, Bundle, EventId, EventRecord, FaucetGrant,
-    FaucetRequest, LeaseFilter, LeaseView, NetworkStatus, OfferView, OrderView, Page, ProofKind,
-    ProofView, Quote, Submission, Submitted, SupplyView, TransactionRecord,
+    FaucetRequest, LeaseFilter, LeaseView, NetworkStatus, OfferView, OrderView, Page, ProofView,
+    Quote, Submission, Submitted, SupplyView, TransactionRecord,
 };
 
 /// Which leases to list.
@@ -332,8 +332,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn proof(&self, kind: ProofKind, id: &str) -> Result<ProofView, ClientError> {
-        self.get(&format!("/v1/proofs/{}/{id}", kind.name())).await
+    pub async fn proof(&self, subject: &Subject) -> Result<ProofView, ClientError> {
+        self.get(&format!("/v1/proofs/{}/{}", subject.kind().name(), subject.name())).await
     }
 
     /// Asks the node's faucet for funds.

@@ -17,8 +17,8 @@ pub use chain::{
 };
 pub use event::{EventId, EventRecord, NotAnEventId};
 pub use market::{
-    ClassSupply, Exclusion, LeaseFilter, LeaseView, OfferView, OrderView, ProofKind, Quote,
-    QuotedOffer, StoredContent, SupplyView,
+    ClassSupply, Exclusion, LeaseFilter, LeaseView, OfferView, OrderView, Quote, QuotedOffer,
+    StoredContent, SupplyView,
 };
 pub use problem::{Problem, ProblemBody, ProblemDetail};
 

@@ -4,8 +4,8 @@ use api::{
     AccountView, Authorization, BlockRecord, BlockSummary, Bundle, ClassReputation, ClassSupply,
     EventId, EventRecord, Exclusion, FaucetGrant, FaucetRequest, Funds, Included, LeaseFilter,
     LeaseView, NetworkStatus, OfferView, OrderView, Outcome, Page, Problem, ProblemBody,
-    ProblemDetail, ProofKind, ProofView, Quote, QuotedOffer, Row, SchemaOf, StoredContent,
-    Submission, Submitted, SupplyView, TransactionRecord, TransactionSummary,
+    ProblemDetail, ProofView, Quote, QuotedOffer, Row, SchemaOf, StoredContent, Submission,
+    Submitted, SupplyView, TransactionRecord, TransactionSummary,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,7 +15,7 @@ use types::{
     Account, Address, Amount, Asset, AuditTerms, BasisPoints, Blob, Certificate, CertifiedHeader,
     CheckState, Claim, Claims, ClassId, CloseReason, ContentHash, Duration, Encode, Event, Genesis,
     GenesisWallet, Income, Issuer, Lease, LeaseId, LeaseState, List, Offer, OfferId, OfferTerms,
-    Order, OrderId, OrderTerms, Parameters, Provenance, Provider, Rate, Readers, Reject,
+    Order, OrderId, OrderTerms, Parameters, ProofKind, Provenance, Provider, Rate, Readers, Reject,
     Reputation, Settlement, Supply, Tally, Text, Time, TransactionId, Unbonding, Units, Validator,
     Value,
 };
@@ -121,12 +121,12 @@ fn order_terms() -> OrderTerms {
     }
 }
 
-fn order() -> Order {
+pub(super) fn order() -> Order {
     let terms = order_terms();
     Order { id: OrderId::from_bytes([4; 32]), tenant: address(), placed: NOW, terms }
 }
 
-fn offer() -> Offer {
+pub(super) fn offer() -> Offer {
     Offer {
         id: OfferId::from_bytes([3; 32]),
         provider: address(),
@@ -145,7 +145,7 @@ fn offer() -> Offer {
     }
 }
 
-fn lease(state: LeaseState) -> Lease {
+pub(super) fn lease(state: LeaseState) -> Lease {
     Lease {
         id: LeaseId::from_bytes([4; 32]),
         order: OrderId::from_bytes([4; 32]),
@@ -191,7 +191,7 @@ fn events() -> Vec<EventRecord> {
     .collect()
 }
 
-fn network() -> Genesis {
+pub(super) fn network() -> Genesis {
     Genesis {
         network: text_of("fuzzing"),
         time: NOW,
@@ -270,8 +270,8 @@ fn chain() -> Vec<Vec<u8>> {
     seeds
 }
 
-fn accounts() -> Vec<Vec<u8>> {
-    let provider = Provider {
+pub(super) fn provider() -> Provider {
+    Provider {
         address: address(),
         node_key: key().public(),
         registered: NOW,
@@ -284,7 +284,11 @@ fn accounts() -> Vec<Vec<u8>> {
         suspended_until: NOW,
         exposure: amount(9),
         slashed: Some(NOW),
-    };
+    }
+}
+
+fn accounts() -> Vec<Vec<u8>> {
+    let provider = provider();
     let funds = Funds { usd: amount(1_543), wild: amount(0) };
     let full = AccountView {
         address: address(),

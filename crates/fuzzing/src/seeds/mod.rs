@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 mod audits;
+pub(crate) mod proofs;
 
 use types::{
     Action, Address, Amount, Asset, BeaconShare, Blob, Encode, Hash, Header, LeaseId, Receipt,

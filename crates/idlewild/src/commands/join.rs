@@ -35,11 +35,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
     let settings = Settings { node: arguments.url.clone(), pin: kept, ..context.settings.clone() };
     let network = Network::reach(&settings).await?;
     let status = &network.status;
-    let genesis = network.client.genesis().await?;
-    if genesis.hash() != status.genesis {
-        return Err(Failure::new(Exit::Failed, "the node's genesis is not the one it names")
-            .hint("do not trust this node"));
-    }
+    network.genesis().await?;
     if let Some(expected) = arguments.genesis.filter(|expected| *expected != status.genesis) {
         let text = format!("the network has the genesis {}, not {expected}", status.genesis);
         return Err(Failure::new(Exit::Failed, text).hint("check URL and hash"));

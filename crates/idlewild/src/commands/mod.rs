@@ -13,6 +13,7 @@ mod keys;
 mod lease;
 mod network;
 mod offers;
+mod proof;
 mod provide;
 mod ps;
 mod quote;
@@ -113,6 +114,7 @@ commands! {
     Quote(quote),
     Ps(ps),
     Lease(lease),
+    Proof(proof),
     Verify(verify),
     Audits(audits),
     Disputes(disputes),

@@ -15,7 +15,7 @@ use crate::failure::{Exit, Explain, Failure, Outcome};
 /// The settings of a node, in its directory.
 const CONFIG: &str = "config.toml";
 
-/// Make networks of several machines
+/// Make networks of several machines, show the genesis of one
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -25,6 +25,8 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     Init(Init),
+    /// Print the genesis of the network, for `idlewild verify --genesis`
+    Genesis,
 }
 
 /// Make a network: its genesis, keys, and the settings of each node
@@ -76,7 +78,29 @@ struct Init {
 }
 
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> {
-    let Action::Init(init) = arguments.action;
+    match arguments.action {
+        Action::Init(init) => make(context, &init),
+        Action::Genesis => genesis(context).await,
+    }
+}
+
+async fn genesis(context: &Context) -> Outcome<u8> {
+    let network = context.network().await?;
+    let genesis = network.genesis().await?;
+    // A file's content, the same with and without `--json`.
+    let text = serde_json::to_string(&genesis).because("cannot write the genesis")?;
+    context.output.raw(format!("{text}\n").as_bytes())?;
+    if context.settings.pin.is_none() {
+        context.output.warn(format_args!(
+            "no network is joined: this is the genesis of {}, as {} says",
+            genesis.hash(),
+            context.settings.node
+        ));
+    }
+    Ok(0)
+}
+
+fn make(context: &Context, init: &Init) -> Outcome<u8> {
     let mut network =
         LocalNetwork { name: init.name.clone(), token: !init.no_token, ..LocalNetwork::default() };
     if init.no_faucet {

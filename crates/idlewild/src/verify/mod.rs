@@ -20,16 +20,17 @@ mod audit;
 mod money;
 mod parameters;
 pub(crate) mod rerun;
+pub(crate) mod state;
 
 use api::{Bundle, BundleError, Included, Row};
 use classes::Class;
-use ledger::map::ProofError;
-use ledger::{Key, verify_proof};
+use ledger::Key;
+use light::RowError;
 use serde::Serialize;
 use thiserror::Error;
 use types::{
-    Action, Audit, CertificateError, Decode, DecodeError, Dispute, Hash, Lease, LeaseId,
-    LeaseState, Order, OrderId, SignedReceipt, Units, Verified,
+    Action, Audit, CertificateError, Decode, Dispute, Encode, Hash, Lease, LeaseId, LeaseState,
+    Order, OrderId, SignedReceipt, Units, Verified,
 };
 
 pub(crate) use money::MoneyError;
@@ -42,11 +43,11 @@ pub(crate) enum Refuted {
     Header(#[source] CertificateError),
     /// A row is not part of the state.
     #[error("the row of the {row} is not shown to be in the state")]
-    Proof {
+    Shown {
         /// Which row.
         row: &'static str,
         /// What does not hold.
-        source: ProofError,
+        source: RowError,
     },
     /// A row is not what it should be.
     #[error("the row of the {row} is not one: {what}")]
@@ -55,14 +56,6 @@ pub(crate) enum Refuted {
         row: &'static str,
         /// What is wrong.
         what: &'static str,
-    },
-    /// A row cannot be decoded.
-    #[error("the row of the {row} cannot be decoded")]
-    Malformed {
-        /// Which row.
-        row: &'static str,
-        /// What is wrong.
-        source: DecodeError,
     },
     /// Two records contradict each other.
     #[error("{0}")]
@@ -193,14 +186,19 @@ impl Rows {
 }
 
 /// Returns what a row holds, once the proof shows that the state has it under `key`.
-fn shown<T: Decode>(root: &Hash, name: &'static str, key: &Key, row: &Row) -> Result<T, Refuted> {
+fn shown<T: Decode + Encode>(
+    root: &Hash,
+    name: &'static str,
+    key: &Key,
+    row: &Row,
+) -> Result<T, Refuted> {
     let found = shown_if_there(root, name, key, row)?;
     let what = "the proof shows that it does not exist";
     found.ok_or(Refuted::Row { row: name, what })
 }
 
 /// Returns what a row holds, or nothing where the proof shows that the state does not have it.
-fn shown_if_there<T: Decode>(
+fn shown_if_there<T: Decode + Encode>(
     root: &Hash,
     name: &'static str,
     key: &Key,
@@ -211,13 +209,12 @@ fn shown_if_there<T: Decode>(
     if bytes.key != key.to_bytes().as_slice() {
         return Err(wrong("it stands under another key"));
     }
-    let found = verify_proof(root, key, &bytes.proof);
-    let found = found.map_err(|source| Refuted::Proof { row: name, source })?;
-    if bytes.value != found {
+    let found: Option<T> = light::row(root, key, &bytes.proof)
+        .map_err(|source| Refuted::Shown { row: name, source })?;
+    if bytes.value != found.as_ref().map(Encode::to_bytes) {
         return Err(wrong("the proof shows another value"));
     }
-    let read = found.as_deref().map(T::from_bytes).transpose();
-    read.map_err(|source| Refuted::Malformed { row: name, source })
+    Ok(found)
 }
 
 /// Checks that a lease is one that its order can have led to.

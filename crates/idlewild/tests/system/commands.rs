@@ -16,6 +16,8 @@ fn wrong_words_end_with_code_2_and_a_reason() {
         (&["wallet", "balance", "somebody"], "an address is bech32m text"),
         (&["lease", "12"], "`12` is not a lease"),
         (&["verify", "absent.json"], "cannot read absent.json"),
+        (&["proof", "money", "x"], "[possible values: account, usd, wild"),
+        (&["proof", "receipt", "12"], "a receipt is named LEASE.SEQUENCE"),
         (&["keys", "new", "Main Key"], "a key's name is 1 to 32"),
         (&["--config", "bad.toml", "supply"], "unknown field `nodes`"),
         (&["--config", "absent.toml", "supply"], "cannot read the configuration"),
@@ -126,9 +128,9 @@ fn a_file_that_is_no_bundle_proves_nothing() {
     fs::write(home.path("junk.json"), "{}").unwrap();
     let ended = home.run(["verify", "junk.json"]).with_code(1);
     assert_snapshot!(ended.stderr, @r"
-    error: junk.json is not a lease's bundle
+    error: junk.json is neither a lease's bundle nor a proof of the state
       caused by: missing field `genesis` at line 1 column 2
-    hint: get one with `idlewild lease bundle LEASE`
+    hint: get one with `idlewild lease bundle LEASE` or `idlewild proof KIND NAME`
     ");
 }
 

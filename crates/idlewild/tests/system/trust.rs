@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::symlink;
 use std::process::{Child, Stdio};
 
+use insta::assert_snapshot;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -200,6 +201,77 @@ fn parameters_are_proven(home: &Home, genesis: &str) {
         fs::write(home.path("changed.json"), changed.to_string()).unwrap();
         let ended = home.run(["verify", "changed.json", "--genesis", genesis]).with_code(1);
         assert!(ended.stderr.contains(reason), "{reason}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_proof_of_the_state_holds_offline_from_a_genesis_file_and_a_changed_one_does_not() {
+    let up = Home::default().up();
+    let ran = up.run(["run", &hello(), "--json"]).with_code(0).json();
+    let lease = ran["jobs"][0]["lease"].as_str().unwrap().to_owned();
+    let home = &up.home;
+    let genesis = up.run(["network", "genesis"]).with_code(0).stdout;
+    fs::write(home.path("genesis.json"), &genesis).unwrap();
+    let address = up.run(["wallet", "--json"]).with_code(0).json()["address"].clone();
+    let address = address.as_str().unwrap();
+    let receipt = format!("{lease}.1");
+    let nowhere = "0".repeat(64);
+    let mut shown = String::new();
+    for (file, kind, name, present) in [
+        ("account", "account", address, true),
+        ("wallet", "usd", address, true),
+        ("order", "order", &lease, true),
+        ("lease", "lease", &lease, true),
+        ("receipt", "receipt", &receipt, true),
+        ("none", "dispute", &nowhere, false),
+    ] {
+        let made = up.run(["proof", kind, name, "--output", file]).with_code(0);
+        let words = ["verify", file, "--genesis", "genesis.json"];
+        let value = home.run(words.iter().copied().chain(["--json"])).with_code(0).json();
+        assert_eq!((&value["ok"], &value["present"]), (&true.into(), &present.into()), "{value}");
+        assert_eq!((&value["kind"], &value["name"]), (&kind.into(), &name.into()), "{value}");
+        assert_eq!(value["record"].is_null(), !present, "{value}");
+        let verified = home.run(words).with_code(0);
+        assert_eq!((&verified.stdout, &verified.stderr), (&made.stdout, &made.stderr));
+        shown.push_str(&verified.stdout);
+        shown.push_str(&verified.stderr);
+    }
+    for line in ["is signed by 1 of 1 validator of", "holds on the network", "is absent on the"] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    let (home, code) = up.end();
+    assert_eq!(code, 0);
+    proofs_need_the_genesis_and_every_byte(&home);
+}
+
+fn proofs_need_the_genesis_and_every_byte(home: &Home) {
+    let verify = |words: &[&str]| home.run(["verify"].iter().chain(words));
+    let none = verify(&["lease"]).with_code(2);
+    assert_snapshot!(none.stderr, @r"
+    error: a proof is checked from the network's genesis
+    hint: name the file that holds it with --genesis FILE; `idlewild network genesis` prints that of the joined network
+    ");
+    let absent = verify(&["lease", "--genesis", "absent.json"]).with_code(2);
+    assert!(absent.stderr.contains("absent.json is not the genesis of a network"), "{absent:?}");
+    let other = fs::read_to_string(home.path("genesis.json")).unwrap();
+    let other = other.replacen("\"time\":", "\"time\":1", 1);
+    fs::write(home.path("other.json"), other).unwrap();
+    let other = verify(&["lease", "--genesis", "other.json"]).with_code(1);
+    assert_snapshot!(other.stderr, @r"
+    error: lease proves nothing in the network of other.json
+      caused by: the header of the state is not final in this network
+      caused by: the block is not signed by more than two thirds of the network's validators
+    hint: do not believe it; get the proof again with `idlewild proof`
+    ");
+    let run = verify(&["lease", "--genesis", "genesis.json", "--program", "a.wasm"]).with_code(2);
+    assert!(run.stderr.contains("this is no bundle"), "{run:?}");
+    let bytes = fs::read(home.path("lease")).unwrap();
+    for at in [17, bytes.len() / 2, bytes.len() - 1] {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        fs::write(home.path("changed"), changed).unwrap();
+        let changed = verify(&["changed", "--genesis", "genesis.json"]).with_code(1);
+        assert!(changed.stderr.contains("hint: do not believe it"), "{at}: {changed:?}");
     }
 }
 

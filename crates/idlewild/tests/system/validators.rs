@@ -210,9 +210,16 @@ async fn four_validators_and_a_follower_serve_a_market_and_outlive_any_one() {
     std::fs::write(nodes.home.path("lease.json"), bundle.stdout).unwrap();
     let verified = nodes.home.run(["verify", "lease.json"]).with_code(0);
     assert!(verified.stdout.contains("by 3 of 4 validators"), "{verified:?}");
+    // The same of any row of the state, from a file of its own.
+    nodes.run(2, &["proof", "lease", &lease, "--output", "lease.proof"]).with_code(0);
     for node in 0..=follower {
         assert_eq!(nodes.end(node), 0);
     }
+    let words = ["verify", "lease.proof", "--genesis", "net/follower-1/genesis.json", "--json"];
+    let verified = nodes.home.run(words).with_code(0).json();
+    assert_eq!((&verified["name"], &verified["validators"]), (&lease.into(), &4.into()));
+    assert!(verified["votes"].as_u64().unwrap() >= 3, "{verified}");
+    assert_eq!(verified["record"]["receipts"], 1, "{verified}");
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! The network as a whole: status, genesis, parameters, proofs, faucet.
 
 use api::{
-    FaucetGrant, FaucetRequest, NetworkStatus, Problem, ProofKind, ProofView, Row,
-    limits::REQUEST_BYTES_MAX,
+    FaucetGrant, FaucetRequest, NetworkStatus, Problem, ProofView, Row, limits::REQUEST_BYTES_MAX,
 };
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
-use ledger::{Key, key};
-use types::{Address, Asset, Genesis, LeaseId, OfferId, OrderId};
+use ledger::Key;
+use types::{Genesis, Subject};
 
 use super::{
     Failure, Shared,
@@ -58,41 +57,15 @@ pub(super) async fn proof(
     State(app): Shared,
     parameters: Parameters,
 ) -> Result<Json<ProofView>, Failure> {
-    let name: String = parameters.path("kind")?;
-    let kind = ProofKind::ALL.into_iter().find(|kind| kind.name() == name);
-    let kind = kind.ok_or_else(|| Failure::malformed("kind: nothing of this name is proved"))?;
-    let key = proof_key(kind, &parameters)?;
+    let name: String = parameters.path("id")?;
+    let subject = Subject::new(parameters.path("kind")?, &name);
+    let key = Key::from(subject.map_err(|error| Failure::malformed(format!("id: {error}")))?);
     parameters.finish()?;
     let proved = app.handle.prove(&key);
     let uncertified = || IndexError::Uncertified(app.handle.read().header.height);
     let (proved, header) = proved.ok_or_else(uncertified)?;
     let row = Row::new(key.to_bytes().as_slice(), proved.value.as_deref(), &proved.proof);
     Ok(Json(ProofView { header, row }))
-}
-
-fn proof_key(kind: ProofKind, parameters: &Parameters) -> Result<Key, Failure> {
-    let wallet = |asset| {
-        let address: Address = parameters.path("id")?;
-        Ok::<_, Failure>(Key::Book(key::Row::Wallet(address), asset))
-    };
-    Ok(match kind {
-        ProofKind::Account => Key::Account(parameters.path("id")?),
-        ProofKind::Usd => wallet(Asset::Usd)?,
-        ProofKind::Wild => wallet(Asset::Wild)?,
-        ProofKind::Provider => Key::Provider(parameters.path("id")?),
-        ProofKind::Offer => Key::Offer(parameters.path::<OfferId>("id")?),
-        ProofKind::Order => Key::Order(parameters.path::<OrderId>("id")?),
-        ProofKind::Lease => Key::Lease(parameters.path::<LeaseId>("id")?),
-        ProofKind::Receipt => {
-            let text: String = parameters.path("id")?;
-            let parts = text
-                .split_once('.')
-                .and_then(|(lease, sequence)| Some((lease.parse().ok()?, sequence.parse().ok()?)));
-            let (lease, sequence) =
-                parts.ok_or_else(|| Failure::malformed("id: a receipt is lease.sequence"))?;
-            Key::Receipt(lease, sequence)
-        }
-    })
 }
 
 pub(super) async fn faucet(

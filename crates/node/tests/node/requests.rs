@@ -100,6 +100,8 @@ async fn parameters_that_are_wrong_are_refused_clearly() {
         (format!("/v1/blocks?{}", "x".repeat(2_048)), 413),
         ("/v1/proofs/money/x".to_owned(), 400),
         ("/v1/proofs/receipt/x".to_owned(), 400),
+        ("/v1/proofs/audit/x".to_owned(), 400),
+        ("/v1/proofs/dispute/x".to_owned(), 400),
         (format!("/v1/transactions/{zero}"), 404),
         (format!("/v1/leases/{zero}"), 404),
         (format!("/v1/leases/{zero}/bundle"), 404),

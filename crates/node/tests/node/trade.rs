@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use api::{
-    Bundle, ClientError, EventFilter, LeaseFilter, LeaseQuery, ProofKind, Row, RowBytes, Submitter,
-};
+use api::{Bundle, ClientError, EventFilter, LeaseFilter, LeaseQuery, Row, RowBytes, Submitter};
 use classes::job::{Exit, ID, Limits, Spec, Terms, Usage};
 use ledger::Key;
 use types::{
     Action, Amount, AuditTerms, Blob, Claims, ContentHash, Decode, Duration, Encode, Hash, Lease,
     LeaseId, LeaseState, List, NodeKeyConsent, OfferId, OfferTerms, Order, OrderId, OrderTerms,
-    Rate, Receipt, SecretKey, SignedReceipt, Time, TransactionId,
+    Rate, Receipt, SecretKey, SignedReceipt, Subject, Time, TransactionId,
 };
 
 use crate::network::{Network, key, quick};
@@ -246,8 +244,11 @@ async fn a_lease_that_left_the_state_can_still_be_proved() {
     assert!(view.archived && view.receipts.len() == 1);
     let lease = check_bundle(&client.bundle(id).await.unwrap(), id, &network);
     assert_eq!(lease, view.lease);
-    let absent = client.proof(ProofKind::Lease, &id.to_string()).await.unwrap();
-    assert_eq!(proved(&absent.header.header.state, Key::Lease(id), &absent.row), None);
+    let gone = [Subject::Lease(id), Subject::Receipt(id, 1), Subject::Audit(id)];
+    for subject in gone.into_iter().chain([Subject::Dispute(id)]) {
+        let absent = client.proof(&subject).await.unwrap();
+        assert_eq!(proved(&absent.header.header.state, subject.into(), &absent.row), None);
+    }
     let closed = LeaseQuery {
         tenant: Some(market.tenant.address()),
         state: Some(LeaseFilter::Closed),
