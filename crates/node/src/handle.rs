@@ -138,7 +138,7 @@ impl NodeHandle {
             let chunk = std::mem::replace(&mut transactions, rest);
             checks.push(async move {
                 let _permit = self.shared.verifiers.acquire().await.map_err(|_| Stopped)?;
-                let check = move || chunk.into_iter().map(|t| verify_one(t, &genesis)).collect();
+                let check = move || verify_all(chunk, &genesis);
                 tokio::task::spawn_blocking(check).await.map_err(|_| Stopped)
             });
         }
@@ -183,10 +183,9 @@ impl NodeHandle {
     }
 }
 
-fn verify_one(signed: SignedTransaction, genesis: &Hash) -> Option<Verified> {
+fn verify_all(signed: Vec<SignedTransaction>, genesis: &Hash) -> Vec<Option<Verified>> {
     // What is longer than any transaction may be could not be put into a block.
-    if signed.to_bytes().len() > TRANSACTION_BYTES_MAX {
-        return None;
-    }
-    signed.verify(genesis).ok()
+    let fits = |verified: &Verified| verified.signed().to_bytes().len() <= TRANSACTION_BYTES_MAX;
+    let verified = SignedTransaction::verify_all(signed, genesis).into_iter();
+    verified.map(|verified| verified.filter(fits)).collect()
 }

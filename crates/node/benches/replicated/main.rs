@@ -9,6 +9,7 @@
 
 mod bare;
 mod chains;
+mod join;
 mod load;
 mod ours;
 
@@ -22,6 +23,8 @@ const ALONE: usize = 200_000;
 const TOGETHER: usize = 60_000;
 /// How long single transfers are sent, to see when each is final.
 const STEADY: Duration = Duration::from_secs(20);
+/// Blocks of the network that a node joins, with 100 new accounts each.
+const JOIN_BLOCKS: usize = 10_000;
 
 fn main() {
     let mut report = Report::new();
@@ -48,5 +51,11 @@ fn main() {
         report.row(names[0], || row(50).at_most(250.0));
         report.row(names[1], || row(99).at_most(600.0));
     }
+    let name = "replicated/joining 10,000 blocks of 1,000,000 accounts";
+    report.row(name, || {
+        let joined = runtime.block_on(join::joining(JOIN_BLOCKS));
+        assert!(joined.height >= JOIN_BLOCKS as u64 && joined.accounts >= 1_000_000);
+        Figure::new(joined.took.as_secs_f64(), "s").at_most(60.0)
+    });
     report.finish();
 }
