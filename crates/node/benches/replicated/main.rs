@@ -11,6 +11,7 @@ mod bare;
 mod chains;
 mod join;
 mod load;
+mod market;
 mod ours;
 
 use std::time::Duration;
@@ -43,6 +44,10 @@ fn main() {
         report.row(&name, || figure);
         report.row(&part, || Figure::new(ours / bare, "of bare").at_least(share));
     }
+    report.row("replicated/market with 4", || {
+        let rate = runtime.block_on(market::transactions_per_second(4));
+        Figure::new(rate, "transactions/s").at_least(4_000.0)
+    });
     let names = ["replicated/final p50 at 500/s", "replicated/final p99 at 500/s"];
     if names.iter().any(|name| report.wants(name)) {
         let times = runtime.block_on(ours::times_to_final(4, 500, STEADY));

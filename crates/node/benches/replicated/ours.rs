@@ -13,21 +13,19 @@ use crate::chains::{self, Member};
 use crate::load::{BATCH, keys, signed};
 
 /// A network whose nodes are in this process.
-struct Network {
-    replicas: Vec<Replica>,
+pub(crate) struct Network {
+    pub(crate) replicas: Vec<Replica>,
     chains: Vec<chain::Running>,
     messengers: Vec<tokio::task::JoinHandle<()>>,
     _directory: tempfile::TempDir,
 }
 
-fn genesis(members: &[Member], accounts: &[SecretKey]) -> Genesis {
+fn genesis(members: &[Member]) -> Genesis {
     let validator = |(_, validator): &Member| Validator {
         key: PublicKey::from_bytes(validator.key),
         beacon: BeaconKey::from_bytes(validator.beacon.key),
         proof: BeaconShare::from_bytes(validator.beacon.proof),
     };
-    let amount = Amount::new(1_000_000_000).expect("in range");
-    let wallet = |key: &SecretKey| GenesisWallet { address: key.address(), amount };
     Genesis {
         network: Text::new("bench").expect("short"),
         time: Time::from_ms(api::now().as_ms() - 1_000),
@@ -35,16 +33,25 @@ fn genesis(members: &[Member], accounts: &[SecretKey]) -> Genesis {
         token: true,
         validators: Validator::in_order(members.iter().map(validator).collect()).expect("few"),
         issuers: List::default(),
-        wallets: List::new(accounts.iter().map(wallet).collect()).expect("within the bound"),
+        wallets: List::default(),
         parameters: Parameters::local(),
     }
 }
 
 impl Network {
     async fn start(validators: u8, accounts: &[SecretKey]) -> Self {
+        let amount = Amount::new(1_000_000_000).expect("in range");
+        let wallet = |key: &SecretKey| GenesisWallet { address: key.address(), amount };
+        let wallets = List::new(accounts.iter().map(wallet).collect()).expect("within the bound");
+        Self::start_with(validators, |genesis| genesis.wallets = wallets).await
+    }
+
+    /// Starts a network from a genesis that still can be changed.
+    pub(crate) async fn start_with(validators: u8, change: impl FnOnce(&mut Genesis)) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let members = chains::members(validators);
-        let genesis = genesis(&members, accounts);
+        let mut genesis = genesis(&members);
+        change(&mut genesis);
         let replica = |place| {
             let read_time = Box::new(Ok);
             let settings = ReplicaSettings { place: Some(place), read_time, rules: ledger::RULES };
@@ -62,7 +69,7 @@ impl Network {
         Self { replicas, chains, messengers, _directory: directory }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         for messenger in &self.messengers {
             messenger.abort();
         }
@@ -71,7 +78,7 @@ impl Network {
 }
 
 /// Submits transactions to a replica, in their order, and waits until all are final.
-async fn submit_all(replica: Replica, transactions: Vec<SignedTransaction>) {
+pub(crate) async fn submit_all(replica: Replica, transactions: Vec<SignedTransaction>) {
     let mut open: Vec<Receiver<Result<u64, Reject>>> = Vec::new();
     let mut rest = transactions.into_iter();
     loop {
