@@ -111,6 +111,11 @@ impl Mempool {
         self.lock().entries.len()
     }
 
+    /// Returns how many more may wait.
+    pub(crate) fn room(&self) -> usize {
+        COUNT_MAX.saturating_sub(self.count())
+    }
+
     /// Returns all that waits, each account's in the order of their nonces.
     pub(crate) fn all(&self) -> Vec<Arc<Waiting>> {
         let pool = self.lock();

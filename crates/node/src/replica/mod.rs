@@ -405,7 +405,9 @@ impl Replica {
                 is_open(signed, &committed)
                     && self.shared.common.mempool.get(&signed.transaction.id()).is_none()
             };
-            let signed: Vec<_> = signed.filter(useful).collect();
+            // What there is no room for is not worth the check.
+            let room = self.shared.common.mempool.room();
+            let signed: Vec<_> = signed.filter(useful).take(room).collect();
             for verified in verify::all(signed, &self.genesis_hash()).into_iter().flatten() {
                 self.admit(verified, Origin::Peer, &committed);
             }
