@@ -343,6 +343,13 @@ where
                 }
             }
         }
+        if answered.is_empty() && self.peers > 0 {
+            tracing::warn!(
+                "none of {} peers answers: they are down, cannot be reached, belong to another \
+                 network, do not list this node's key, or run another version",
+                self.peers
+            );
+        }
         (tip, found)
     }
 

@@ -257,3 +257,38 @@ fn a_node_that_cannot_take_part_says_why() {
     let stranger = run(&alone).with_code(1);
     assert!(stranger.stderr.contains("not among the genesis' validators"), "{stranger:?}");
 }
+
+#[test]
+fn a_validator_says_when_nobody_of_its_network_answers() {
+    let home = Home::default();
+    let first = free_ports(4);
+    let ports: Vec<String> = (0..4).map(|step| (first + step).to_string()).collect();
+    let init = ["network", "init", "--validators"];
+    let net = ["2", "--dir", "net", "--port", &ports[0], "--chain-port", &ports[2]];
+    home.run(init.into_iter().chain(net)).with_code(0);
+    // Where its second validator should be is one of another network.
+    let other = ["1", "--dir", "other", "--port", &ports[1], "--chain-port", &ports[3]];
+    home.run(init.into_iter().chain(other)).with_code(0);
+    let spawn = |config: &str| {
+        let mut command = command_in(home.directory.path());
+        command.args(["validator", "--config", config]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let stranger = Guard(spawn("other/validator-1/config.toml"));
+    let mut validator = Guard(spawn("net/validator-1/config.toml"));
+    let lines = BufReader::new(validator.0.stderr.take().unwrap()).lines();
+    let told = lines.map_while(Result::ok).find(|line| line.contains("none of 1 peers answers"));
+    let told = told.expect("it says so before it ends");
+    assert!(told.contains("another network"), "{told}");
+    drop((validator, stranger));
+}
+
+/// Ends a process with the test.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
