@@ -362,9 +362,7 @@ impl<E: Clock + CryptoRng + Metrics + Spawner + Storage> Disk<E> {
             blocks: blocks.await.map_err(stored)?,
         })
     }
-}
 
-impl<E: commonware_storage::Context> Disk<E> {
     /// Returns the certificate of the newest final block that is stored with one.
     async fn last_certificate(&self) -> Result<Option<Final>, StartError> {
         let Some(height) = archive::Archive::last_index(&self.certificates) else {

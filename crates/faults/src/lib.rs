@@ -458,6 +458,15 @@ impl World {
         self.nodes[place].inbox.set_circle(Some(circle.collect::<BTreeSet<_>>()));
     }
 
+    /// Lets all talk again with a node that they refused to talk with, as they do after hours.
+    pub async fn pardon(&self, place: usize) {
+        let key = &self.nodes[place].key;
+        let blocked = self.oracle.blocked().await.expect("the network runs");
+        for (from, to) in blocked.into_iter().filter(|(_, to)| to == key) {
+            self.oracle.unblock(from, to).await.expect("the network runs");
+        }
+    }
+
     /// Returns whom which node refuses to talk with, by the places of their keys.
     pub async fn blocked(&self) -> Vec<(usize, usize)> {
         let place = |key: PublicKey| {

@@ -47,6 +47,9 @@ impl Play {
         }
         if self.dice.below(3) == 0 {
             self.divide();
+            for place in self.dishonest.twins.clone() {
+                self.network.world.pardon(place).await;
+            }
         }
     }
 
