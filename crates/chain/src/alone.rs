@@ -61,6 +61,7 @@ impl<E: Clock + Spawner, A: CertifiableAutomaton<Context: Send>> CertifiableAuto
         let (mut answer, answered) = oneshot::channel();
         self.context.child("certify").spawn(move |context| async move {
             let decision = tokio::select! {
+                biased;
                 decision = decided => decision.ok(),
                 () = context.sleep(limit) => Some(false),
                 () = answer.closed() => None,

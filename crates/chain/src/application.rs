@@ -235,6 +235,7 @@ impl Application {
                 return;
             }
             tokio::select! {
+                biased;
                 () = woken => {}
                 () = context.sleep_until(until) => {}
             }

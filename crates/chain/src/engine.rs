@@ -42,7 +42,7 @@ use commonware_runtime::{
     Clock, Handle as Task, Metrics, Quota, Spawner, Storage, buffer::paged::CacheRef,
 };
 use commonware_storage::{
-    archive::{self, prunable},
+    archive::{self, Identifier, prunable},
     translator::EightCap,
 };
 use commonware_utils::{NZDuration, NZU16, NZU32, NZU64, NZUsize, ordered::Set};
@@ -345,7 +345,8 @@ impl<E: Clock + CryptoRng + Metrics + Spawner + Storage> Disk<E> {
             &common.machine,
             &common.scheme,
         )
-        .await;
+        .await
+        .map_err(StartError::Stored)?;
         let certificates = prunable::Archive::init(
             context.child("certificates"),
             common.archive("certificates", common.scheme.certificate_codec_config()),
@@ -360,6 +361,15 @@ impl<E: Clock + CryptoRng + Metrics + Spawner + Storage> Disk<E> {
             certificates: certificates.await.map_err(stored)?,
             blocks: blocks.await.map_err(stored)?,
         })
+    }
+
+    /// Returns the certificate of the newest final block that is stored with one.
+    async fn last_certificate(&self) -> Result<Option<Final>, StartError> {
+        let Some(height) = archive::Archive::last_index(&self.certificates) else {
+            return Ok(None);
+        };
+        let found = archive::Archive::get(&self.certificates, Identifier::Index(height)).await;
+        found.map_err(|error| StartError::Stored(error.to_string()))
     }
 }
 
@@ -391,6 +401,10 @@ where
     if let Some(stored) = &disk.stored {
         offers.set_tip(stored.finalization.clone());
         offers.add(stored.clone());
+    }
+    // Who lost its disk asks where the chain is, and all may have started just now.
+    if let Some(tip) = disk.last_certificate().await? {
+        offers.set_tip(tip);
     }
     let (answers, inbox) = sync::inbox();
     context.child("states").spawn({
@@ -489,6 +503,7 @@ where
     let handle = talk(&context, common.machine, shared, views, marshal, messages);
     let task = context.child("chain").spawn(move |_| async move {
         tokio::select! {
+            biased;
             _ = marshal_task => {}
             _ = finalizer_task => {}
             _ = simplex_task => {}

@@ -73,12 +73,15 @@ pub(crate) struct Snapshots<E> {
 
 impl<E: Clock + CryptoRng + Spawner + Storage> Snapshots<E> {
     /// Opens the snapshots in a partition, and reads the newest that is whole.
+    ///
+    /// # Errors
+    /// Why the disk does not say what is on it.
     pub(crate) async fn open(
         mut context: E,
         partition: String,
         machine: &Arc<dyn Machine>,
         scheme: &Scheme,
-    ) -> (Self, Option<Snapshot>) {
+    ) -> Result<(Self, Option<Snapshot>), String> {
         let mut heights = Vec::new();
         match context.scan(&partition).await {
             Ok(names) => {
@@ -86,22 +89,33 @@ impl<E: Clock + CryptoRng + Spawner + Storage> Snapshots<E> {
                 heights.extend(names.into_iter().filter_map(name));
             }
             Err(Error::PartitionMissing(_)) => {}
-            Err(error) => tracing::warn!("snapshots cannot be listed: {error}"),
+            Err(error) => return Err(format!("snapshots cannot be listed: {error}")),
         }
         heights.sort_unstable();
         let mut newest = None;
+        let mut withheld = None;
         while let Some(height) = heights.last().copied() {
             match read(&mut context, &partition, height, machine, scheme).await {
                 Ok(snapshot) => {
                     newest = Some(snapshot);
                     break;
                 }
-                Err(why) => {
+                // Another time it may be there.
+                Err(Unread::Disk(error)) => {
+                    let why = format!("the snapshot of block {height} cannot be read: {error}");
+                    tracing::warn!("{why}");
+                    heights.pop();
+                    withheld = Some(why);
+                }
+                Err(Unread::Bad(why)) => {
                     tracing::warn!(height, "a snapshot does not read: {why}");
                     heights.pop();
                     let _ = context.remove(&partition, Some(&height.to_be_bytes())).await;
                 }
             }
+        }
+        if let (None, Some(why)) = (&newest, withheld) {
+            return Err(why);
         }
         let progress = Progress { heights, writing: false, written_at: None, took: Duration::ZERO };
         let snapshots = Self {
@@ -111,7 +125,7 @@ impl<E: Clock + CryptoRng + Spawner + Storage> Snapshots<E> {
             body_bytes_since: 0,
             blocks_since: 0,
         };
-        (snapshots, newest)
+        Ok((snapshots, newest))
     }
 
     /// Counts a block that a snapshot would spare.
@@ -227,34 +241,58 @@ async fn read<E: CryptoRng + Spawner + Storage>(
     height: u64,
     machine: &Arc<dyn Machine>,
     scheme: &Scheme,
-) -> Result<Snapshot, String> {
-    let unread = |error: Error| error.to_string();
-    let (blob, size) = context.open(partition, &height.to_be_bytes()).await.map_err(unread)?;
+) -> Result<Snapshot, Unread> {
+    let (blob, size) = context.open(partition, &height.to_be_bytes()).await?;
     let mut source = Source { blob: &blob, offset: 0, size };
     let head = source.take(MAGIC.len() + HEADER_BYTES).await?;
     let (magic, header) = head.split_at(MAGIC.len());
     if magic != MAGIC {
-        return Err("it is in another form".to_owned());
+        return Err(Unread::bad("it is in another form"));
     }
     let header = Header::from_bytes(header.try_into().expect("taken with this length"));
     let finalization = source.framed(FINALIZATION_BYTES_MAX).await?;
     let finalization =
         Final::decode_cfg(Copying(&finalization[..]), &scheme.certificate_codec_config())
-            .map_err(|error| format!("its finalization is malformed: {error}"))?;
+            .map_err(|error| Unread::Bad(format!("its finalization is malformed: {error}")))?;
     if !is_final(&header, &finalization, scheme, context) || header.height != height {
-        return Err("its block is not final".to_owned());
+        return Err(Unread::bad("its block is not final"));
     }
     let mut restore = machine.restore(header.state);
     while source.offset < source.size {
         let chunk = source.framed(CHUNK_BYTES_MAX).await?;
         restore = beside(context, move || {
             let accepted = restore.accept(&chunk);
-            accepted.map(|_| restore).map_err(|refusal| refusal.to_string())
+            accepted.map(|_| restore).map_err(|refusal| Unread::Bad(refusal.to_string()))
         })
         .await?;
     }
-    let state = restore.finish(&header).map_err(|refusal| refusal.to_string())?;
+    let state = restore.finish(&header);
+    let state = state.map_err(|refusal| Unread::Bad(refusal.to_string()))?;
     Ok(Snapshot { node: Node::new(header, state), finalization })
+}
+
+/// Why a snapshot was not read.
+enum Unread {
+    /// What is there is none.
+    Bad(String),
+    /// The disk does not say what is there.
+    Disk(Error),
+}
+
+impl Unread {
+    fn bad(why: &str) -> Self {
+        Self::Bad(why.to_owned())
+    }
+}
+
+impl From<Error> for Unread {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Io(_) | Error::ReadFailed | Error::BlobOpenFailed(..) => Self::Disk(error),
+            // The runtime keeps a head of its own in each file.
+            error => Self::Bad(error.to_string()),
+        }
+    }
 }
 
 /// Returns whether a finalization is of the block with a header, and good.
@@ -276,21 +314,21 @@ struct Source<'a, B> {
 }
 
 impl<B: commonware_runtime::Blob> Source<'_, B> {
-    async fn take(&mut self, count: usize) -> Result<Vec<u8>, String> {
+    async fn take(&mut self, count: usize) -> Result<Vec<u8>, Unread> {
         if self.size - self.offset < count as u64 {
-            return Err("it is not whole".to_owned());
+            return Err(Unread::bad("it is not whole"));
         }
         let read = self.blob.read_at(self.offset, count, ReadOptions::DONT_CACHE).await;
         self.offset += count as u64;
-        Ok(read.map_err(|error| error.to_string())?.coalesce().as_ref().to_vec())
+        Ok(read?.coalesce().as_ref().to_vec())
     }
 
-    async fn framed(&mut self, count_max: usize) -> Result<Vec<u8>, String> {
+    async fn framed(&mut self, count_max: usize) -> Result<Vec<u8>, Unread> {
         let count = self.take(4).await?;
         let count = u32::from_le_bytes(count.try_into().expect("taken with this length"));
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         if count > count_max {
-            return Err("a part of it is too long".to_owned());
+            return Err(Unread::bad("a part of it is too long"));
         }
         self.take(count).await
     }

@@ -449,8 +449,9 @@ where
     /// Returns the next answer, unless none comes in time.
     async fn next_before(&mut self, until: std::time::SystemTime) -> Option<(PublicKey, Message)> {
         tokio::select! {
-            answer = self.answers.recv() => answer,
+            biased;
             () = self.context.sleep_until(until) => None,
+            answer = self.answers.recv() => answer,
         }
     }
 }

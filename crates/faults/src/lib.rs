@@ -3,19 +3,31 @@
 //! [`simulate`] runs a script against a [`World`] of validators and followers. The script starts
 //! nodes, crashes them, wipes their disks, cuts and mends links; time passes only where it waits.
 //! The same seed gives the same run, whatever the machine that it runs on.
+//!
+//! Each node has a disk of its own, which can be sick, and whatever ends a node, a panic too, ends
+//! only that node. Validators can be dishonest: of a key in [`Options::twins`] there are two nodes,
+//! honest each by itself, which talk with different others, and so propose two blocks and vote for
+//! both.
 #![forbid(unsafe_code)]
 
+mod disk;
+mod host;
+mod record;
+mod wires;
+
 use std::{
+    collections::BTreeSet,
     fmt,
     future::Future,
-    sync::Arc,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use chain::{BeaconKey, CHANNELS, Handle, Machine, Settings, Timing, Validator};
 use commonware_cryptography::ed25519::PublicKey;
 use commonware_p2p::{
-    Manager as _, TrackedPeers,
+    Manager as _, Receiver as _, TrackedPeers,
     simulated::{Config, Link, Network, Oracle},
 };
 use commonware_runtime::{
@@ -24,6 +36,17 @@ use commonware_runtime::{
 };
 use commonware_utils::{Probability, ordered::Set};
 use zeroize::Zeroizing;
+
+use crate::{
+    disk::Disk,
+    host::Host,
+    wires::{Inbox, Mouth, Post, Raw},
+};
+pub use crate::{
+    disk::{DISK_FAILS, Sickness},
+    record::Record,
+    wires::Disorder,
+};
 
 /// Makes the machine of the node at a place, each time it starts.
 pub type Machines = Arc<dyn Fn(usize) -> Arc<dyn Machine>>;
@@ -35,6 +58,9 @@ pub struct Options {
     pub validators: usize,
     /// Nodes that only follow.
     pub followers: usize,
+    /// Places of validators of which a second node runs with the same key. Those have the last
+    /// places, in this order.
+    pub twins: Vec<usize>,
     /// What tells the network from others.
     pub genesis: [u8; 32],
     /// What they replicate.
@@ -47,6 +73,12 @@ pub struct Options {
     pub offer_every: u64,
     /// How links are while nothing is said of them.
     pub link: Line,
+}
+
+impl Options {
+    fn nodes(&self) -> usize {
+        self.validators + self.followers + self.twins.len()
+    }
 }
 
 impl fmt::Debug for Options {
@@ -88,10 +120,16 @@ struct Node {
     secret: Zeroizing<[u8; 32]>,
     key: PublicKey,
     /// Counts disks: a wiped node gets a new one.
-    disk: u32,
+    disks: u32,
+    disk: Arc<Disk>,
+    inbox: Arc<Inbox>,
+    /// What it sends goes here, by channels; how much it may have to receive.
+    raw: Vec<(Raw, NonZeroUsize)>,
     starts: u32,
     running: Option<Task<()>>,
-    handle: Arc<std::sync::Mutex<Option<Handle>>>,
+    handle: Arc<Mutex<Option<Handle>>>,
+    /// Why it ended by itself.
+    ended: Arc<Mutex<Option<String>>>,
 }
 
 /// Nodes and what lies between them.
@@ -101,6 +139,8 @@ pub struct World {
     validators: Vec<Validator>,
     oracle: Oracle<PublicKey, Context>,
     nodes: Vec<Node>,
+    disorder: Arc<Mutex<Disorder>>,
+    record: Arc<Record>,
 }
 
 impl fmt::Debug for World {
@@ -147,10 +187,10 @@ where
     F: FnOnce(World) -> Fut,
     Fut: Future<Output = T>,
 {
-    let disks = vec![0; options.validators + options.followers];
-    let config = config(seed);
-    Runner::new(config)
-        .start(|context| async move { script(World::new(context, options, disks).await).await })
+    let (disks, record) = (vec![0; options.nodes()], Arc::default());
+    Runner::new(config(seed)).start(|context| async move {
+        script(World::new(context, options, disks, record).await).await
+    })
 }
 
 /// Runs a script, which gives the world back, takes the power from all machines at once, and runs
@@ -171,14 +211,14 @@ pub fn simulate_power_loss<S, T>(
         mode: PartialWriteMode::Prefix,
     };
     let config = config(seed).with_storage_fault_config(FaultConfig::default().write(torn));
-    let disks = vec![0; options.validators + options.followers];
-    let first = options.clone();
+    let (disks, record) = (vec![0; options.nodes()], Arc::<Record>::default());
+    let (first, heard) = (options.clone(), Arc::clone(&record));
     let ((kept, disks), checkpoint) = Runner::new(config).start_and_recover(|context| async move {
-        let (world, kept) = before(World::new(context, first, disks).await).await;
-        (kept, world.nodes.iter().map(|node| node.disk).collect())
+        let (world, kept) = before(World::new(context, first, disks, heard).await).await;
+        (kept, world.nodes.iter().map(|node| node.disks).collect())
     });
     Runner::from(checkpoint).start(|context| async move {
-        after(World::new(context, options, disks).await, kept).await
+        after(World::new(context, options, disks, record).await, kept).await
     })
 }
 
@@ -195,21 +235,26 @@ fn probability(percent: u8) -> Probability {
 
 impl World {
     /// Makes the world in which each node has this disk.
-    async fn new(context: Context, options: Options, disks: Vec<u32>) -> Self {
+    async fn new(context: Context, options: Options, disks: Vec<u32>, record: Arc<Record>) -> Self {
         let mut members = validators(options.validators);
+        let validators: Vec<Validator> = members.iter().map(|(_, validator)| *validator).collect();
         let followers = options.validators..options.validators + options.followers;
         members.extend(followers.map(member));
-        let nodes = members.iter().zip(disks).map(|((secret, _), disk)| Node {
+        members
+            .extend(options.twins.iter().map(|place| members[*place].clone()).collect::<Vec<_>>());
+        let nodes = members.iter().zip(disks).map(|((secret, _), disks)| Node {
             secret: secret.clone(),
             key: key_of(secret),
-            disk,
+            disks,
+            disk: Arc::new(Disk::new(context.child("disk"))),
+            inbox: Arc::default(),
+            raw: Vec::new(),
             starts: 0,
             running: None,
             handle: Arc::default(),
+            ended: Arc::default(),
         });
         let nodes: Vec<Node> = nodes.collect();
-        let validators: Vec<Validator> =
-            members.iter().take(options.validators).map(|(_, validator)| *validator).collect();
         let settings = settings(&options, &validators, Zeroizing::new([1; 32]), String::new());
         let (network, oracle) = Network::new(
             context.child("network"),
@@ -221,13 +266,42 @@ impl World {
             },
         );
         network.start();
-        let (voting, following) = nodes.split_at(options.validators);
+        let (voting, others) = nodes.split_at(options.validators);
+        let following = &others[..options.followers];
         let keys = |nodes: &[Node]| Set::from_iter_dedup(nodes.iter().map(|node| node.key.clone()));
         oracle.manager().track(0, TrackedPeers::new(keys(voting), keys(following)));
-        let world = Self { context, options, validators, oracle, nodes };
+        let disorder = Arc::default();
+        let mut world = Self { context, options, validators, oracle, nodes, disorder, record };
+        world.connect().await;
         let all: Vec<usize> = (0..world.nodes.len()).collect();
         world.join(&all, &all, world.options.link).await;
         world
+    }
+
+    /// Connects each key with the network once; nodes come and go behind it.
+    async fn connect(&mut self) {
+        for place in 0..self.options.validators + self.options.followers {
+            let key = self.nodes[place].key.clone();
+            let same: Vec<usize> =
+                (0..self.len()).filter(|other| self.nodes[*other].key == key).collect();
+            let control = self.oracle.control(key);
+            for (channel, (number, quota)) in CHANNELS.into_iter().enumerate() {
+                let registered = control.register(number, quota).await;
+                let (raw, receiver) = registered.expect("the network runs");
+                for place in &same {
+                    self.nodes[*place].raw.push((raw.clone(), receiver.capacity()));
+                }
+                let inboxes = same.iter().map(|place| Arc::clone(&self.nodes[*place].inbox));
+                let post = Post {
+                    context: self.context.child("post"),
+                    channel,
+                    inboxes: inboxes.collect(),
+                    disorder: Arc::clone(&self.disorder),
+                    record: Arc::clone(&self.record),
+                };
+                self.context.child("post").spawn(move |_| post.run(receiver));
+            }
+        }
     }
 
     /// Returns how many nodes there are.
@@ -275,8 +349,9 @@ impl World {
 
     async fn each(&self, from: &[usize], to: &[usize], act: impl AsyncFn(PublicKey, PublicKey)) {
         for (sender, receiver) in from.iter().flat_map(|from| to.iter().map(move |to| (from, to))) {
+            let [sender, receiver] = [sender, receiver].map(|place| self.nodes[*place].key.clone());
             if sender != receiver {
-                act(self.nodes[*sender].key.clone(), self.nodes[*receiver].key.clone()).await;
+                act(sender, receiver).await;
             }
         }
     }
@@ -284,56 +359,133 @@ impl World {
     /// Starts the node at a place, from what is on its disk.
     pub async fn start(&mut self, place: usize) {
         self.crash(place).await;
+        self.forgive(place).await;
         let node = &mut self.nodes[place];
         let context = self.context.child("node").with_attribute("place", place);
         let context = context.with_attribute("start", node.starts);
         node.starts += 1;
-        let partition = format!("node-{place}-{}", node.disk);
+        let partition = format!("node-{place}-{}", node.disks);
         let settings = settings(&self.options, &self.validators, node.secret.clone(), partition);
-        let control = self.oracle.control(node.key.clone());
-        let mut channels = Vec::new();
-        for (number, quota) in CHANNELS {
-            channels.push(control.register(number, quota).await.expect("the network runs"));
-        }
+        let capacities: Vec<_> = node.raw.iter().map(|(_, capacity)| *capacity).collect();
+        let lines = node.inbox.open(&capacities);
+        let mouths = node
+            .raw
+            .iter()
+            .map(|(raw, _)| Mouth { raw: raw.clone(), inbox: Arc::clone(&node.inbox) });
+        let channels: Vec<_> = mouths.zip(lines).collect();
         let Ok(channels) = channels.try_into() else { unreachable!("one for each number") };
         let machine = (self.options.machines)(place);
-        let (manager, handle) = (self.oracle.manager(), Arc::clone(&node.handle));
+        let (manager, control) = (self.oracle.manager(), self.oracle.control(node.key.clone()));
+        let (handle, ended) = (Arc::clone(&node.handle), Arc::clone(&node.ended));
+        let disk = Arc::clone(&node.disk);
         node.running = Some(context.spawn(move |context| async move {
-            let chain = chain::start(context, settings, machine, manager, control, channels);
-            let started = Box::pin(chain).await;
-            let (started, task) = started.expect("the node starts");
-            *handle.lock().expect("nobody panics with it") = Some(started);
-            // It ends in the world's end, or in a panic that the world shows.
-            let _ = task.await;
+            let told = Arc::clone(&machine);
+            let run = Host::run(context, disk, move |host| async move {
+                let chain = chain::start(host, settings, machine, manager, control, channels);
+                match Box::pin(chain).await {
+                    Ok((started, task)) => {
+                        *lock(&handle) = Some(started);
+                        let _ = task.await;
+                        "the chain's engine ended".to_owned()
+                    }
+                    Err(error) => error.to_string(),
+                }
+            });
+            let why = run.await;
+            told.failed(why.clone());
+            *lock(&ended) = Some(why);
         }));
+    }
+
+    /// Forgets whom a node refused to talk with, as it does itself when it starts.
+    async fn forgive(&self, place: usize) {
+        let key = &self.nodes[place].key;
+        let blocked = self.oracle.blocked().await.expect("the network runs");
+        for (from, to) in blocked.into_iter().filter(|(from, _)| from == key) {
+            self.oracle.unblock(from, to).await.expect("the network runs");
+        }
     }
 
     /// Stops a node in the midst of whatever it does.
     pub async fn crash(&mut self, place: usize) {
         let node = &mut self.nodes[place];
-        *node.handle.lock().expect("nobody panics with it") = None;
         if let Some(running) = node.running.take() {
             running.abort();
             let _ = running.await;
         }
+        *lock(&node.handle) = None;
+        *lock(&node.ended) = None;
+        node.inbox.close();
+    }
+
+    /// Returns why a node ended by itself, if it did.
+    #[must_use]
+    pub fn ended(&self, place: usize) -> Option<String> {
+        lock(&self.nodes[place].ended).clone()
     }
 
     /// Takes a node's disk away. It must not be running.
     pub fn wipe(&mut self, place: usize) {
         assert!(self.nodes[place].running.is_none(), "a running node keeps its disk");
-        self.nodes[place].disk += 1;
+        self.nodes[place].disks += 1;
     }
 
     /// Returns the chain of a node that has started.
     #[must_use]
     pub fn handle(&self, place: usize) -> Option<Handle> {
-        self.nodes[place].handle.lock().expect("nobody panics with it").clone()
+        lock(&self.nodes[place].handle).clone()
     }
 
-    /// Sets how disks fail from now on.
-    pub fn set_disk_faults(&self, faults: FaultConfig) {
-        *self.context.storage_fault_config().write() = faults;
+    /// Sets how a node's disk fails from now on; not at all, if nothing is said.
+    pub fn sicken(&self, place: usize, sickness: Option<Sickness>) {
+        self.nodes[place].disk.set_sickness(sickness);
     }
+
+    /// Returns how often a node's disk failed.
+    #[must_use]
+    pub fn disk_failures(&self, place: usize) -> u64 {
+        self.nodes[place].disk.failures()
+    }
+
+    /// Sets how messages get out of order from now on.
+    pub fn set_disorder(&self, disorder: Disorder) {
+        *lock(&self.disorder) = disorder;
+    }
+
+    /// Lets a node talk only with those at these places from now on.
+    pub fn limit_talk(&self, place: usize, with: &[usize]) {
+        let circle = with.iter().map(|place| self.nodes[*place].key.clone());
+        self.nodes[place].inbox.set_circle(Some(circle.collect::<BTreeSet<_>>()));
+    }
+
+    /// Lets all talk again with a node that they refused to talk with, as they do after hours.
+    pub async fn pardon(&self, place: usize) {
+        let key = &self.nodes[place].key;
+        let blocked = self.oracle.blocked().await.expect("the network runs");
+        for (from, to) in blocked.into_iter().filter(|(_, to)| to == key) {
+            self.oracle.unblock(from, to).await.expect("the network runs");
+        }
+    }
+
+    /// Returns whom which node refuses to talk with, by the places of their keys.
+    pub async fn blocked(&self) -> Vec<(usize, usize)> {
+        let place = |key: PublicKey| {
+            let found = self.nodes.iter().position(|node| node.key == key);
+            found.expect("all keys are of nodes")
+        };
+        let blocked = self.oracle.blocked().await.expect("the network runs");
+        blocked.into_iter().map(|(from, to)| (place(from), place(to))).collect()
+    }
+
+    /// Returns what happened, before any power loss too.
+    #[must_use]
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn settings(

@@ -28,6 +28,7 @@ fn with_counters<T>(
     let options = Options {
         validators,
         followers,
+        twins: Vec::new(),
         genesis: [7; 32],
         machines: Arc::new(move |place| Arc::new(Replica(Arc::clone(&machines[place])))),
         body_bytes_max: 1_024,

@@ -37,6 +37,8 @@ pub(crate) struct Memory {
     /// The rules that its program knows.
     rules: AtomicU16,
     failed: Mutex<Option<String>>,
+    /// What it was told though it had been told otherwise.
+    wrong: Mutex<Option<String>>,
 }
 
 impl Default for Memory {
@@ -46,6 +48,7 @@ impl Default for Memory {
             skew_ms: AtomicI64::new(0),
             rules: AtomicU16::new(ledger::RULES),
             failed: Mutex::new(None),
+            wrong: Mutex::new(None),
         }
     }
 }
@@ -80,7 +83,10 @@ impl Machine for Recorded {
         let told = Told { digest: block.header.digest(), ids };
         let height = block.header.height;
         let before = self.memory.told.lock().unwrap().insert(height, told.clone());
-        assert!(before.is_none_or(|before| before == told), "block {height} was told otherwise");
+        if before.is_some_and(|before| before != told) {
+            // A panic would end the node, which may be expected to end.
+            *self.memory.wrong.lock().unwrap() = Some(format!("block {height} was told otherwise"));
+        }
     }
 
     fn heard(&self, message: Bytes) {
@@ -104,6 +110,8 @@ pub(crate) struct Network {
     memories: Vec<Arc<Memory>>,
     replicas: Replicas,
     connected: Vec<bool>,
+    /// Nodes before the second ones of dishonest validators.
+    keyed: usize,
     ticks: u64,
 }
 
@@ -129,14 +137,17 @@ pub(crate) fn genesis(count: usize, people: &[SecretKey]) -> Genesis {
     }
 }
 
-/// Returns what a world of such nodes is made of, and where they will be.
+/// Returns what a world of such nodes is made of, and where they will be. Validators at `twins`
+/// are two nodes.
 pub(crate) fn options(
     genesis: &Genesis,
     followers: usize,
+    twins: &[usize],
 ) -> (Options, Vec<Arc<Memory>>, Replicas) {
     let count = genesis.validators.len();
-    let memories: Vec<Arc<Memory>> = (0..count + followers).map(|_| Arc::default()).collect();
-    let replicas = Arc::new(Mutex::new(vec![None; count + followers]));
+    let keys: Vec<usize> = (0..count + followers).chain(twins.iter().copied()).collect();
+    let memories: Vec<Arc<Memory>> = keys.iter().map(|_| Arc::default()).collect();
+    let replicas = Arc::new(Mutex::new(vec![None; keys.len()]));
     let (of_machines, into) = (memories.clone(), Arc::clone(&replicas));
     let network = genesis.clone();
     let machine = move |place: usize| -> Arc<dyn Machine> {
@@ -146,7 +157,7 @@ pub(crate) fn options(
             Ok(clock_ms.saturating_add_signed(clock.skew_ms.load(Ordering::Relaxed)))
         };
         let settings = ReplicaSettings {
-            place: (place < count).then_some(place),
+            place: (keys[place] < count).then_some(keys[place]),
             read_time: Box::new(read_time),
             rules: memory.rules.load(Ordering::Relaxed),
         };
@@ -157,6 +168,7 @@ pub(crate) fn options(
     let options = Options {
         validators: count,
         followers,
+        twins: twins.to_vec(),
         genesis: *genesis.hash().as_bytes(),
         machines: Arc::new(machine),
         body_bytes_max: 64 * 1024,
@@ -172,15 +184,16 @@ pub(crate) struct Nodes {
     genesis: Hash,
     memories: Vec<Arc<Memory>>,
     replicas: Replicas,
+    keyed: usize,
 }
 
 impl Nodes {
     /// Gives them a world again.
     pub(crate) fn restart(self, world: World) -> Network {
-        let Self { genesis, memories, replicas } = self;
+        let Self { genesis, memories, replicas, keyed } = self;
         replicas.lock().unwrap().fill(None);
         let connected = vec![false; memories.len()];
-        Network { world, genesis, memories, replicas, connected, ticks: 0 }
+        Network { world, genesis, memories, replicas, connected, keyed, ticks: 0 }
     }
 }
 
@@ -190,13 +203,20 @@ impl Network {
         genesis: &Genesis,
         memories: Vec<Arc<Memory>>,
         replicas: Replicas,
+        twins: &[usize],
     ) -> Self {
-        let connected = vec![false; memories.len()];
-        Self { world, genesis: genesis.hash(), memories, replicas, connected, ticks: 0 }
+        let (connected, keyed) = (vec![false; memories.len()], memories.len() - twins.len());
+        Self { world, genesis: genesis.hash(), memories, replicas, connected, keyed, ticks: 0 }
     }
 
+    /// Returns how many nodes there are, of which dishonest validators have two.
     pub(crate) fn len(&self) -> usize {
         self.memories.len()
+    }
+
+    /// Returns the places of all nodes but the second ones of dishonest validators.
+    pub(crate) fn keyed(&self) -> Vec<usize> {
+        (0..self.keyed).collect()
     }
 
     /// Returns the node at a place, if it runs and takes part.
@@ -217,8 +237,8 @@ impl Network {
 
     /// Takes the nodes' machines away; what they were told is remembered.
     pub(crate) fn lose_power(self) -> (World, Nodes) {
-        let Self { world, genesis, memories, replicas, .. } = self;
-        (world, Nodes { genesis, memories, replicas })
+        let Self { world, genesis, memories, replicas, keyed, .. } = self;
+        (world, Nodes { genesis, memories, replicas, keyed })
     }
 
     /// Gives a node a program that knows these rules, from its next start on.
@@ -229,6 +249,12 @@ impl Network {
     /// Returns why a node stopped itself, if it did, and forgets it.
     pub(crate) fn take_failure(&self, place: usize) -> Option<String> {
         self.memories[place].failed.lock().unwrap().take()
+    }
+
+    /// Returns which nodes ended by themselves, and why.
+    pub(crate) fn ended(&self) -> Vec<(usize, String)> {
+        let ended = |place| Some((place, self.world.ended(place)?));
+        (0..self.len()).filter_map(ended).collect()
     }
 
     /// Lets a node's clock be off.
@@ -265,6 +291,7 @@ impl Network {
     pub(crate) fn agreed(&self) -> BTreeMap<u64, Told> {
         let mut all: BTreeMap<u64, Told> = BTreeMap::new();
         for (place, memory) in self.memories.iter().enumerate() {
+            assert_eq!(*memory.wrong.lock().unwrap(), None, "at node {place}");
             let failed = memory.failed.lock().unwrap().clone();
             assert_eq!(failed, None, "node {place} stopped itself");
             for (height, told) in memory.told.lock().unwrap().iter() {

@@ -1,13 +1,14 @@
 //! What goes wrong, and what must hold all the same.
 
-use std::{collections::BTreeSet, fmt, ops::Add, time::Duration};
+use std::collections::BTreeSet;
 
-use faults::{Line, simulate, simulate_power_loss};
+use faults::{DISK_FAILS, Disorder, Line, simulate, simulate_power_loss, validators};
 use node::replica::Replica;
 
 use crate::{
     network::{Network, Nodes, genesis, options},
     people::{People, keys},
+    played::{Event, Played},
 };
 
 /// How many people send.
@@ -43,70 +44,55 @@ impl Dice {
     }
 }
 
-/// What was played.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Played {
-    blocks: u64,
-    acknowledged: u64,
-    crashes: u64,
-    cuts: u64,
-    wipes: u64,
-    lines: u64,
-    skews: u64,
-    power_losses: u64,
-    liars: u64,
+/// Who does not do as the rules say.
+#[derive(Clone)]
+pub(crate) struct Dishonest {
+    /// A validator that puts what nobody signed into its blocks.
+    pub(crate) liar: Option<usize>,
+    /// Validators that propose several blocks and vote for all, by running twice.
+    pub(crate) twins: Vec<usize>,
 }
 
-impl Add for Played {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            blocks: self.blocks + other.blocks,
-            acknowledged: self.acknowledged + other.acknowledged,
-            crashes: self.crashes + other.crashes,
-            cuts: self.cuts + other.cuts,
-            wipes: self.wipes + other.wipes,
-            lines: self.lines + other.lines,
-            skews: self.skews + other.skews,
-            power_losses: self.power_losses + other.power_losses,
-            liars: self.liars + other.liars,
+impl Dishonest {
+    /// Draws as many as there may be.
+    fn draw(dice: &mut Dice, validators: usize) -> Self {
+        let most = validators.saturating_sub(1) / 3;
+        let liar = (most > 0 && dice.below(3) == 0).then(|| dice.place(validators));
+        let mut twins = Vec::new();
+        while twins.len() + usize::from(liar.is_some()) < most && dice.below(2) == 0 {
+            let place = dice.place(validators);
+            if Some(place) != liar && !twins.contains(&place) {
+                twins.push(place);
+            }
         }
-    }
-}
-
-impl fmt::Display for Played {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { blocks, acknowledged, crashes, cuts, wipes, lines, .. } = self;
-        let Self { skews, power_losses, liars, .. } = self;
-        write!(
-            f,
-            "{blocks} blocks, {acknowledged} transactions acknowledged, {crashes} crashes, \
-             {cuts} partitions, {lines} bad lines, {wipes} disks lost, {skews} clocks off, \
-             {power_losses} times all power lost, {liars} liars"
-        )
+        Self { liar, twins }
     }
 }
 
 /// Plays what a seed says, and checks what must hold.
 pub(crate) fn play(seed: u64) -> Played {
     let mut dice = Dice(seed);
-    let validators = [4, 4, 4, 1, 3, 7][dice.place(6)];
+    let count = [4, 4, 4, 1, 3, 7][dice.place(6)];
     let followers = dice.place(2);
-    let genesis = genesis(validators, &keys(PEOPLE));
-    let (options, memories, replicas) = options(&genesis, followers);
-    // As many as that may be dishonest.
-    let liar = (validators >= 4 && dice.below(3) == 0).then(|| dice.place(validators));
+    let genesis = genesis(count, &keys(PEOPLE));
+    let dishonest = Dishonest::draw(&mut dice, count);
+    let twins = dishonest.twins.clone();
+    let (options, memories, replicas) = options(&genesis, followers, &twins);
     let power_fails = dice.below(3) == 0;
+    let mut played = Played::default();
+    played.count(Event::Liar, u64::from(dishonest.liar.is_some()));
+    played.count(Event::Equivocator, twins.len() as u64);
     let begin = |world| Play {
-        network: Network::new(world, &genesis, memories, replicas),
+        network: Network::new(world, &genesis, memories, replicas, &twins),
         people: People::new(PEOPLE),
         dice,
-        validators,
-        liar,
+        validators: count,
+        dishonest: dishonest.clone(),
         down: BTreeSet::new(),
-        wiped: false,
-        played: Played { liars: u64::from(liar.is_some()), ..Played::default() },
+        marred: BTreeSet::new(),
+        sick: BTreeSet::new(),
+        wiped: BTreeSet::new(),
+        played,
     };
     if !power_fails {
         return simulate(seed, options, async |world| {
@@ -118,38 +104,60 @@ pub(crate) fn play(seed: u64) -> Played {
     let before = async |world| {
         let mut play = begin(world);
         play.trouble_for_a_while().await;
-        play.played.power_losses += 1;
+        play.note_disks();
+        play.played.count(Event::PowerLost, 1);
+        play.note_ends().await;
         let (world, nodes) = play.network.lose_power();
-        (world, (nodes, play.people, play.dice, play.played))
+        (world, (nodes, play.people, play.dice, play.wiped, play.played))
     };
-    let after = async |world, (nodes, people, dice, played): (Nodes, People, Dice, Played)| {
+    let after = async |world, (nodes, people, dice, wiped, played): Kept| {
         let network = nodes.restart(world);
         let down = (0..network.len()).collect();
-        let wiped = true;
-        let mut play = Play { network, people, dice, validators, liar, down, wiped, played };
+        let (marred, sick) = (BTreeSet::new(), BTreeSet::new());
+        let dishonest = dishonest.clone();
+        let mut play = Play {
+            network,
+            people,
+            dice,
+            validators: count,
+            dishonest,
+            down,
+            marred,
+            sick,
+            wiped,
+            played,
+        };
         play.finish().await
     };
     simulate_power_loss(seed, options, before, after)
 }
 
-struct Play {
-    network: Network,
-    people: People,
-    dice: Dice,
-    validators: usize,
-    /// A validator that puts what nobody signed into its blocks.
-    liar: Option<usize>,
+/// What is kept when all power is lost.
+type Kept = (Nodes, People, Dice, BTreeSet<usize>, Played);
+
+pub(crate) struct Play {
+    pub(crate) network: Network,
+    pub(crate) people: People,
+    pub(crate) dice: Dice,
+    pub(crate) validators: usize,
+    pub(crate) dishonest: Dishonest,
     /// Nodes that do not run.
-    down: BTreeSet<usize>,
-    wiped: bool,
-    played: Played,
+    pub(crate) down: BTreeSet<usize>,
+    /// Nodes whose disk failed, or may have, since they started.
+    pub(crate) marred: BTreeSet<usize>,
+    /// Nodes whose disks fail now.
+    pub(crate) sick: BTreeSet<usize>,
+    /// Nodes that lost their disks.
+    pub(crate) wiped: BTreeSet<usize>,
+    pub(crate) played: Played,
 }
 
 impl Play {
     async fn trouble_for_a_while(&mut self) {
         for place in 0..self.network.len() {
-            self.network.start(place).await;
+            self.start(place).await;
         }
+        self.divide();
         for tick in 0..TROUBLE_TICKS {
             if tick % TROUBLE_EVERY_TICKS == 0 {
                 self.trouble().await;
@@ -169,13 +177,16 @@ impl Play {
 
     /// Lets the liar take somebody's funds.
     fn lie(&mut self) {
-        let Some(liar) = self.liar.and_then(|place| self.network.replica(place)) else { return };
+        let Some(liar) = self.dishonest.liar.and_then(|place| self.network.replica(place)) else {
+            return;
+        };
         self.people.forge(&mut self.dice, &liar);
     }
 
     /// Lets a tick pass in which people act, and wait for answers.
     async fn live(&mut self, sends: bool) {
         self.network.tick().await;
+        self.note_ends().await;
         let (nodes, genesis) = (self.honest(), self.network.genesis);
         self.people.listen_all();
         if sends && self.dice.below(ACT_TICKS) == 0 {
@@ -185,86 +196,76 @@ impl Play {
         }
     }
 
-    /// Returns the nodes that run.
+    pub(crate) async fn start(&mut self, place: usize) {
+        self.network.start(place).await;
+        self.down.remove(&place);
+        self.marred.remove(&place);
+        if self.sick.contains(&place) {
+            self.marred.insert(place);
+        }
+    }
+
+    pub(crate) async fn crash(&mut self, place: usize) {
+        self.network.crash(place).await;
+        self.down.insert(place);
+    }
+
+    /// Takes note of nodes that ended by themselves, as only those may whose disks fail.
+    async fn note_ends(&mut self) {
+        for (place, why) in self.network.ended() {
+            self.network.take_failure(place);
+            self.crash(place).await;
+            if self.is_equivocator(place) {
+                continue;
+            }
+            // What the engine says when it cannot open its files does not name the reason.
+            let says = why.contains(DISK_FAILS) || why.contains("failed to initialize");
+            let by_disk = self.marred.contains(&place) && says;
+            assert!(by_disk, "node {place} ended: {why}");
+            self.played.count(Event::DiskEnd, 1);
+        }
+    }
+
+    pub(crate) fn is_equivocator(&self, place: usize) -> bool {
+        self.dishonest.twins.contains(&place) || !self.network.keyed().contains(&place)
+    }
+
+    /// Returns the places of nodes that vote once only.
+    pub(crate) fn consistent(&self) -> Vec<usize> {
+        (0..self.network.len()).filter(|place| !self.is_equivocator(*place)).collect()
+    }
+
+    /// Returns those that run of the nodes that vote once only.
     fn nodes(&self) -> Vec<Replica> {
-        (0..self.network.len()).filter_map(|place| self.network.replica(place)).collect()
+        self.consistent().into_iter().filter_map(|place| self.network.replica(place)).collect()
     }
 
     /// Returns the nodes that run and whose answers are true.
     fn honest(&self) -> Vec<Replica> {
-        let honest = (0..self.network.len()).filter(|place| Some(*place) != self.liar);
-        honest.filter_map(|place| self.network.replica(place)).collect()
+        let mut honest = self.consistent();
+        honest.retain(|place| Some(*place) != self.dishonest.liar);
+        honest.into_iter().filter_map(|place| self.network.replica(place)).collect()
     }
 
     fn run_all(&self) -> bool {
-        self.nodes().len() == self.network.len()
-    }
-
-    /// Does one of the things that go wrong.
-    async fn trouble(&mut self) {
-        let all: Vec<usize> = (0..self.network.len()).collect();
-        let place = self.dice.place(all.len());
-        match self.dice.below(11) {
-            0..=2 => {
-                self.network.crash(place).await;
-                self.down.insert(place);
-                self.played.crashes += 1;
-            }
-            3..=6 => {
-                if let Some(place) = self.down.pop_first() {
-                    self.network.start(place).await;
-                }
-            }
-            7 => {
-                let (one, other): (Vec<usize>, Vec<usize>) =
-                    all.iter().partition(|_| self.dice.below(2) == 0);
-                self.network.world.cut(&one, &other).await;
-                // Half of the time the others still hear the one side.
-                if self.dice.below(2) == 0 {
-                    self.network.world.cut(&other, &one).await;
-                }
-                self.played.cuts += 1;
-            }
-            8 => {
-                let latency = Duration::from_millis(5 + self.dice.below(400));
-                let jitter = Duration::from_millis(self.dice.below(200));
-                let arrive_percent = u8::try_from(60 + self.dice.below(41)).unwrap();
-                let line = Line { latency, jitter, arrive_percent };
-                self.network.world.join(&[place], &all, line).await;
-                self.played.lines += 1;
-            }
-            9 => {
-                let ms = i64::try_from(self.dice.below(3_000)).unwrap() - 1_500;
-                self.network.skew(place, ms);
-                self.played.skews += 1;
-            }
-            _ => self.lose_disk(place).await,
-        }
-        if self.dice.below(3) == 0 {
-            self.network.world.join(&all, &all, Line::GOOD).await;
-        }
-    }
-
-    /// Takes a node's disk away, once, where the others still know everything.
-    async fn lose_disk(&mut self, place: usize) {
-        if self.wiped || self.validators < 4 {
-            return;
-        }
-        self.wiped = true;
-        self.network.crash(place).await;
-        self.network.wipe(place);
-        self.down.insert(place);
-        self.played.wipes += 1;
+        self.nodes().len() == self.consistent().len()
     }
 
     async fn heal(&mut self) {
-        let all: Vec<usize> = (0..self.network.len()).collect();
+        let all = self.network.keyed();
         self.network.world.join(&all, &all, Line::GOOD).await;
-        for place in &all {
-            self.network.skew(*place, 0);
+        self.network.world.set_disorder(Disorder::default());
+        for place in 0..self.network.len() {
+            self.network.skew(place, 0);
         }
+        self.cure();
+        self.divide();
+        self.start_all().await;
+    }
+
+    async fn start_all(&mut self) {
         while let Some(place) = self.down.pop_first() {
-            self.network.start(place).await;
+            self.start(place).await;
         }
     }
 
@@ -274,6 +275,8 @@ impl Play {
         for _ in 0..RECOVERY_TICKS {
             // First what is open is answered, then something is sent through each node.
             self.live(false).await;
+            // A failure from before may have come to light only now.
+            self.start_all().await;
             if !self.people.are_done() {
                 continue;
             }
@@ -296,7 +299,9 @@ impl Play {
             None => "does not run".to_owned(),
         };
         let states: Vec<_> = (0..self.network.len()).map(state).collect();
-        panic!("it does not go on within 30 s: {states:?}; open: {}", self.people.open());
+        let open = self.people.open();
+        let blocked = self.network.world.blocked().await;
+        panic!("it does not go on within 30 s: {states:?}; open: {open}; blocked: {blocked:?}");
     }
 
     /// Returns whether all nodes have the same last block.
@@ -308,6 +313,11 @@ impl Play {
     }
 
     fn check(&mut self) {
+        for place in 0..self.network.len() {
+            if self.is_equivocator(place) {
+                self.network.take_failure(place);
+            }
+        }
         let told = self.network.agreed();
         for (id, height) in &self.people.acknowledged {
             assert!(told[height].ids.contains(id), "{id} was acknowledged and is not in {height}");
@@ -317,11 +327,37 @@ impl Play {
         assert_eq!(happened.len(), count, "a transaction happened twice");
         assert!(self.people.known_done.iter().all(|id| happened.contains(id)));
         assert!(!self.people.forged.iter().any(|id| happened.contains(id)), "a forgery is final");
-        for place in 0..self.network.len() {
+        for place in self.consistent() {
             let committed = self.network.replica(place).unwrap().committed();
             committed.ledger.recount().unwrap();
         }
-        self.played.blocks = told.keys().next_back().copied().unwrap_or(0);
-        self.played.acknowledged = self.people.acknowledged.len() as u64;
+        self.check_votes();
+        self.note_disks();
+        self.played.count(Event::Block, told.keys().next_back().copied().unwrap_or(0));
+        self.played.count(Event::Acknowledged, self.people.acknowledged.len() as u64);
+        let disordered = self.network.world.record().disordered();
+        for (event, times) in [Event::Twice, Event::Late, Event::Old].into_iter().zip(disordered) {
+            self.played.count(event, times);
+        }
+    }
+
+    /// Nobody contradicts itself in votes but who is two. A validator that lost its disk tries not
+    /// to, but when the others wait for it, it cannot wait for them.
+    fn check_votes(&mut self) {
+        let record = self.network.world.record();
+        for (place, (_, validator)) in validators(self.validators).iter().enumerate() {
+            let times = record.contradictions(&validator.key);
+            if self.is_equivocator(place) {
+                self.played.count(Event::Contradiction, times);
+            } else if !self.wiped.contains(&place) {
+                assert_eq!(times, 0, "validator {place} contradicts itself");
+            }
+        }
+    }
+
+    fn note_disks(&mut self) {
+        for place in 0..self.network.len() {
+            self.played.count(Event::DiskFailure, self.network.world.disk_failures(place));
+        }
     }
 }

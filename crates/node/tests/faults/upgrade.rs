@@ -68,9 +68,9 @@ fn new_rules_come_into_force_under_load_and_stop_only_who_was_not_updated() {
     parameters.change_delay_ms = Duration::from_ms(1);
     genesis.parameters = parameters;
     let mut bank = Bank { key, sent: 0 };
-    let (options, memories, replicas) = options(&genesis, 0);
+    let (options, memories, replicas) = options(&genesis, 0, &[]);
     simulate(11, options, async |world| {
-        let mut network = Network::new(world, &genesis, memories, replicas);
+        let mut network = Network::new(world, &genesis, memories, replicas, &[]);
         for place in 0..4 {
             network.start(place).await;
         }
