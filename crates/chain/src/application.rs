@@ -22,6 +22,9 @@ use crate::{
     tree::{Node, Tree},
 };
 
+/// How long a block may not be final before one after it is made, wanted or not. The turn in which a
+/// crash came is passed over, and what it held becomes final with a block that stands on it.
+const OPEN_WAIT: Duration = Duration::from_secs(1);
 /// How far the time of a block may be ahead of a validator's clock.
 const AHEAD_MAX: Duration = Duration::from_millis(500);
 
@@ -222,10 +225,12 @@ impl Application {
     /// Waits until a block after `parent` is wanted.
     async fn wanted<E: Clock>(&self, context: &E, parent: &Node) {
         let pace = self.shared.pace;
-        let heartbeat = time_of(parent.header.time_ms) + pace.heartbeat;
         let unasked = time_of(parent.header.time_ms) + pace.unasked;
         loop {
             let woken = self.shared.wake.notified();
+            let is_final = self.shared.tree().last_final().header.height >= parent.header.height;
+            let silence = if is_final { pace.heartbeat } else { pace.heartbeat.min(OPEN_WAIT) };
+            let heartbeat = time_of(parent.header.time_ms) + silence;
             let until = match parent.state.wanted() {
                 Wanted::Now => return,
                 Wanted::At(ms) => time_of(ms).max(unasked).min(heartbeat),

@@ -88,6 +88,23 @@ fn one_validator_is_a_chain() {
     });
 }
 
+/// A block that is on disk and has its vote, but not that it is final, waits for no heartbeat.
+#[test]
+fn one_validator_answers_soon_after_a_crash_at_any_moment() {
+    for ms in 0..60 {
+        with_counters(ms, 1, 0, async |mut counters| {
+            counters.start([0]).await;
+            counters.world.sleep(Duration::from_secs(1)).await;
+            counters.give(0, 1);
+            counters.world.sleep(Duration::from_millis(ms)).await;
+            counters.world.crash(0).await;
+            counters.start([0]).await;
+            let what = format!("the number is final, {ms} ms");
+            counters.until(&what, 5, |counters| counters.numbers(0) == [1]).await;
+        });
+    }
+}
+
 #[test]
 fn four_validators_and_a_follower_agree() {
     with_counters(2, 4, 1, async |mut counters| {
