@@ -44,15 +44,19 @@ fn free_ports(count: u16) -> u16 {
 impl Nodes {
     /// Makes a network, and starts all of its nodes.
     pub(crate) fn start(validators: usize, followers: usize) -> Self {
-        let home = Home::default();
         let count = u16::try_from(validators + followers).unwrap();
         let first = free_ports(2 * count);
         let numbers = [validators, followers].map(|number| number.to_string());
         let ports = [first, first + count].map(|port| port.to_string());
-        let words = ["network", "init", "--dir", "net", "--json"];
         let sizes = ["--validators", &numbers[0], "--followers", &numbers[1]];
         let places = ["--port", &ports[0], "--chain-port", &ports[1]];
-        let made = home.run(words.into_iter().chain(sizes).chain(places)).with_code(0).json();
+        Self::made([sizes, places].concat())
+    }
+
+    fn made(words: Vec<&str>) -> Self {
+        let home = Home::default();
+        let init = ["network", "init", "--dir", "net", "--json"];
+        let made = home.run(init.into_iter().chain(words)).with_code(0).json();
         let nodes = made["nodes"].as_array().unwrap();
         let config = |node: &Value| home.path(node["config"].as_str().unwrap());
         let configs: Vec<PathBuf> = nodes.iter().map(config).collect();
@@ -213,6 +217,18 @@ async fn four_validators_and_a_follower_serve_a_market_and_outlive_any_one() {
     for node in 0..=follower {
         assert_eq!(nodes.end(node), 0);
     }
+}
+
+#[test]
+fn a_node_on_a_host_of_its_own_serves_there() {
+    let first = free_ports(2);
+    let ports = [first, first + 1].map(|port| port.to_string());
+    let places = ["--hosts", "localhost", "--port", &ports[0], "--chain-port", &ports[1]];
+    let mut nodes = Nodes::made([&["--validators", "1"], &places[..]].concat());
+    assert_eq!(nodes.url(0), format!("http://127.0.0.1:{first}"));
+    let at_host = format!("http://localhost:{first}");
+    nodes.home.run(["join", &at_host]).with_code(0);
+    assert_eq!(nodes.end(0), 0);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::kill::{Dice, is_long, setting};
 /// How long the long size goes on.
 const LONG: Duration = Duration::from_secs(600);
 /// How long wires are cut in the size that every build can afford.
-const CUT: Duration = Duration::from_secs(4);
+const CUT: Duration = Duration::from_secs(3);
 /// The longest that they are cut in the long size: longer than connections live without a word.
 const CUT_MAX_MS: u64 = 90_000;
 /// How long what was agreed on before may take to reach who is cut off.
@@ -63,8 +63,7 @@ impl Storm {
         let count = load.count();
         let after = self.cluster.wait(&ALL, time).await;
         assert_eq!((before, count), (after.clone(), load.count()), "a half agreed with itself");
-        self.heal(*after.iter().max().unwrap()).await;
-        load.goes_on(SOME).await;
+        self.heal(*after.iter().max().unwrap(), load).await;
     }
 
     /// Cuts one off: the others go on without it, and it answers for the past.
@@ -81,13 +80,23 @@ impl Storm {
             height = height.max(member.height().await);
         }
         assert!(height > after[0], "the others went on");
-        self.heal(height).await;
+        self.heal(height, load).await;
     }
 
-    async fn heal(&mut self, height: u64) {
+    /// Joins all again, and waits until transfers are final and all know it.
+    async fn heal(&mut self, height: u64, load: &Load) {
         self.wires.heal();
-        let took = self.cluster.pass(&ALL, height, HEAL_MAX).await;
+        let began = Instant::now();
+        self.cluster.pass(&ALL, height, HEAL_MAX).await;
+        load.goes_on(SOME).await;
+        let mut now = 0;
+        for member in &self.cluster.members {
+            now = now.max(member.height().await);
+        }
+        self.cluster.pass(&ALL, now, HEAL_MAX).await;
+        let took = began.elapsed();
         println!("  all go on {took:?} after the wires are whole");
+        assert!(took < HEAL_MAX, "{took:?} until all go on");
         self.healed = self.healed.max(took);
     }
 }
