@@ -22,8 +22,8 @@ use crate::{
     tree::{Node, Tree},
 };
 
-/// How long a block may not be final before one after it is made, wanted or not. The turn in which a
-/// crash came is passed over, and what it held becomes final with a block that stands on it.
+/// How long a block may not be final before one after it is made, wanted or not. The turn in which
+/// a crash came is passed over, and what it held becomes final with a block that stands on it.
 const OPEN_WAIT: Duration = Duration::from_secs(1);
 /// How far the time of a block may be ahead of a validator's clock.
 const AHEAD_MAX: Duration = Duration::from_millis(500);

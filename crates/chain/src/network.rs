@@ -45,6 +45,10 @@ const HANDSHAKES_MAX: NonZeroU32 = NonZeroU32::new(64).expect("not zero");
 /// Handshakes that one address may begin in a second. They take at most five, so that one address
 /// leaves room for others.
 const HANDSHAKES_PER_SECOND: NonZeroU32 = NonZeroU32::new(8).expect("not zero");
+/// How long a peer may say nothing, and a message take, before it is called anew. Peers say
+/// something every 5 s, and a connection that was cut off for a while may take as long again until
+/// the system sends what was lost.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// How long parts may take to stop.
 const STOP_WAIT: Duration = Duration::from_secs(10);
 
@@ -168,6 +172,7 @@ fn run(
         .with_worker_threads(THREADS)
         .with_max_blocking_threads(BLOCKING_THREADS)
         .with_tcp_nodelay(Some(true))
+        .with_read_write_timeout(SILENCE_MAX)
         .with_storage_directory(&connections.directory);
     tokio::Runner::new(config).start(|context| async move {
         let (mut network, mut oracle) =

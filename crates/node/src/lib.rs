@@ -23,6 +23,7 @@
 
 pub mod config;
 mod content;
+mod disk;
 mod faucet;
 mod fault;
 mod files;
@@ -38,6 +39,7 @@ mod start;
 
 pub use config::{ChainConfig, Config, ConfigError, FaucetConfig, Limits, PeerConfig};
 pub use content::ContentError;
+pub use disk::DiskTrouble;
 pub use handle::{Answer, NodeHandle, Refused, SUBMISSION_MAX, Stopped};
 pub use replica::{Committed, CommittedBlock};
 pub use start::{Node, StartError, start};

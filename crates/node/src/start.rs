@@ -90,6 +90,17 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// Returns whether something else may have the directory or an address.
+    #[must_use]
+    pub const fn is_taken(&self) -> bool {
+        matches!(
+            self,
+            Self::InUse(_) | Self::Listen { .. } | Self::Chain(chain::StartError::Network(_))
+        )
+    }
+}
+
 /// A node that runs. Dropped without [`Node::shutdown`] it ends too, but without a last snapshot.
 #[derive(Debug)]
 pub struct Node {

@@ -130,18 +130,26 @@ fn make(context: &Context, init: &Init) -> Outcome<u8> {
         "genesis": genesis.hash(),
         "nodes": made.iter().map(|node| json!({
             "config": config(node),
-            "url": format!("http://{}", node.config.listen),
+            "url": url(node),
             "validator": node.validator.is_some(),
         })).collect::<Vec<_>>(),
     });
     context.output.show(shown, &value)?;
     context.output.say(format_args!("network {} of genesis {}", genesis.network, genesis.hash()));
     context.output.say(format_args!(
-        "start each node with `idlewild validator --config FILE`, then enter with `idlewild join \
-         http://{}`",
-        made[0].config.listen
+        "start each node with `idlewild validator --config FILE`, then enter with `idlewild join {}`",
+        url(&made[0])
     ));
     Ok(0)
+}
+
+/// Returns where others reach a node: at its host, if that is known.
+fn url(node: &MadeNode) -> String {
+    let listen = node.config.listen;
+    match node.config.names.first() {
+        Some(host) => format!("http://{host}:{}", listen.port()),
+        None => format!("http://{listen}"),
+    }
 }
 
 /// Writes the settings of a node into its directory.

@@ -12,9 +12,9 @@ use types::Address;
 use super::Context;
 use crate::agent;
 use crate::config::{PORT, Pin};
-use crate::failure::{Exit, Explain, Failure, Outcome};
+use crate::failure::{Explain, Outcome};
 use crate::keyring::{Keyring, NewPassphrase};
-use crate::local::LocalNode;
+use crate::local::{LocalNode, explain_disk};
 use crate::network::Network;
 use crate::output::duration;
 use crate::signals::asked_to_end;
@@ -71,11 +71,11 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
     let node = LocalNode::start(&data, listen, &made).await?;
     let mut agent = None;
     let end = tokio::select! {
-        end = serve(context, &arguments, &node, &mut agent, began) => end,
-        () = asked_to_end() => Ok(()),
-        why = node.failed() => {
-            Err(Failure::new(Exit::Failed, format_args!("the node had to stop: {why}")))
+        end = serve(context, &arguments, &node, &mut agent, began) => {
+            end.map_err(|failure| explain_disk(failure, &context.settings.data))
         }
+        () = asked_to_end() => Ok(()),
+        failure = node.failed() => Err(failure),
     };
     // In reverse order: who speaks to the node goes first.
     context.output.say("stopping …");

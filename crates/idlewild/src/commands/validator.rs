@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Context, network};
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::local::LocalNode;
 use crate::output::duration;
 use crate::signals::asked_to_end;
@@ -38,9 +38,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Outcome<u8> 
     let end = tokio::select! {
         end = say(context, &node, began) => end,
         () = asked_to_end() => Ok(()),
-        why = node.failed() => {
-            Err(Failure::new(Exit::Failed, format_args!("the node had to stop: {why}")))
-        }
+        failure = node.failed() => Err(failure),
     };
     context.output.say("stopping …");
     node.stop().await;

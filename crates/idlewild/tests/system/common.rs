@@ -58,9 +58,21 @@ pub(crate) struct Home {
     pub(crate) directory: TempDir,
 }
 
+const BINARY: &str = env!("CARGO_BIN_EXE_idlewild");
+
 /// Returns the binary with everything it keeps in this directory.
 pub(crate) fn command_in(directory: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_idlewild"));
+    at_home(Command::new(BINARY), directory)
+}
+
+/// Returns the binary as [`command_in`] does, in a network namespace.
+pub(crate) fn command_within(namespace: &Path, directory: &Path) -> Command {
+    let mut enter = Command::new("nsenter");
+    enter.arg(format!("--net={}", namespace.display())).arg(BINARY);
+    at_home(enter, directory)
+}
+
+fn at_home(mut command: Command, directory: &Path) -> Command {
     command
         .env_clear()
         .env("HOME", directory)

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod checks;
+mod cluster;
 mod commands;
 mod common;
 mod counter;

@@ -23,7 +23,7 @@ use types::{
 use crate::common::{patiently, until};
 use crate::counter;
 use crate::kill::processes::Service;
-use crate::kill::{SELLS, free_port, recount, setting};
+use crate::kill::{SELLS, free_port, is_long, recount, setting};
 use crate::seller::{account, amount, key, order_of, spec};
 
 /// The longest that anything is waited for: all windows of a lease, and a process that starts.
@@ -468,11 +468,11 @@ fn table(is_long: bool, seed: u64) -> Vec<(Phase, Victim)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_killed_in_an_audit_or_a_dispute_nobody_is_wronged() {
     let seed = setting("IDLEWILD_SEED").unwrap_or_default();
-    let is_long = setting("IDLEWILD_LONG").is_some_and(|long| long > 0);
     println!("IDLEWILD_SEED={seed}");
     let began = Instant::now();
     let mut stage = Stage::new().await;
     println!("everybody is there after {:?}", began.elapsed());
+    let is_long = is_long();
     for (phase, victim) in table(is_long, seed) {
         println!("{:?}: kill the {victim:?} while {phase:?}", began.elapsed());
         let mut tries = 1;

@@ -1,7 +1,6 @@
 //! Networks of several validators, each a process of its own.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use api::Client;
 use serde_json::Value;
 
 use crate::common::{Ended, Home, command_in, ended, example, until};
+use crate::kill::free_ports;
 
 /// How long nodes may take to agree, on a machine that is busy with other tests.
 const AGREE_MAX: Duration = Duration::from_secs(60);
@@ -28,31 +28,22 @@ struct Running {
     _stdout: BufReader<ChildStdout>,
 }
 
-/// Returns the first of so many ports in a row that nobody listens on.
-fn free_ports(count: u16) -> u16 {
-    for _ in 0..100 {
-        let any = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let all =
-            (any..any.saturating_add(count)).map(|port| TcpListener::bind(("127.0.0.1", port)));
-        if any.checked_add(count).is_some() && all.collect::<Result<Vec<_>, _>>().is_ok() {
-            return any;
-        }
-    }
-    panic!("no {count} free ports in a row");
-}
-
 impl Nodes {
     /// Makes a network, and starts all of its nodes.
     pub(crate) fn start(validators: usize, followers: usize) -> Self {
-        let home = Home::default();
         let count = u16::try_from(validators + followers).unwrap();
         let first = free_ports(2 * count);
         let numbers = [validators, followers].map(|number| number.to_string());
         let ports = [first, first + count].map(|port| port.to_string());
-        let words = ["network", "init", "--dir", "net", "--json"];
         let sizes = ["--validators", &numbers[0], "--followers", &numbers[1]];
         let places = ["--port", &ports[0], "--chain-port", &ports[1]];
-        let made = home.run(words.into_iter().chain(sizes).chain(places)).with_code(0).json();
+        Self::made([sizes, places].concat())
+    }
+
+    fn made(words: Vec<&str>) -> Self {
+        let home = Home::default();
+        let init = ["network", "init", "--dir", "net", "--json"];
+        let made = home.run(init.into_iter().chain(words)).with_code(0).json();
         let nodes = made["nodes"].as_array().unwrap();
         let config = |node: &Value| home.path(node["config"].as_str().unwrap());
         let configs: Vec<PathBuf> = nodes.iter().map(config).collect();
@@ -220,6 +211,18 @@ async fn four_validators_and_a_follower_serve_a_market_and_outlive_any_one() {
     assert_eq!((&verified["name"], &verified["validators"]), (&lease.into(), &4.into()));
     assert!(verified["votes"].as_u64().unwrap() >= 3, "{verified}");
     assert_eq!(verified["record"]["receipts"], 1, "{verified}");
+}
+
+#[test]
+fn a_node_on_a_host_of_its_own_serves_there() {
+    let first = free_ports(2);
+    let ports = [first, first + 1].map(|port| port.to_string());
+    let places = ["--hosts", "localhost", "--port", &ports[0], "--chain-port", &ports[1]];
+    let mut nodes = Nodes::made([&["--validators", "1"], &places[..]].concat());
+    assert_eq!(nodes.url(0), format!("http://127.0.0.1:{first}"));
+    let at_host = format!("http://localhost:{first}");
+    nodes.home.run(["join", &at_host]).with_code(0);
+    assert_eq!(nodes.end(0), 0);
 }
 
 #[test]

@@ -42,8 +42,10 @@ impl Journal {
         let mut bytes = Vec::new();
         // As much as a mempool holds, twice: an old file may hold what waits no more.
         (&file).take(2 * BYTES_MAX as u64).read_to_end(&mut bytes)?;
-        let found = whole_entries(&bytes);
-        let open = Open { bytes: file.seek(SeekFrom::End(0))?, file };
+        let (found, whole) = whole_entries(&bytes);
+        // What comes next would be read as the rest of what is torn.
+        file.set_len(whole)?;
+        let open = Open { bytes: file.seek(SeekFrom::Start(whole))?, file };
         Ok((Self { open: Mutex::new(Some(open)) }, found))
     }
 
@@ -97,8 +99,8 @@ impl Open {
     }
 }
 
-/// Returns the entries before the first that is torn.
-fn whole_entries(bytes: &[u8]) -> Vec<Vec<u8>> {
+/// Returns the entries before the first that is torn, and how many bytes they are.
+fn whole_entries(bytes: &[u8]) -> (Vec<Vec<u8>>, u64) {
     let mut found = Vec::new();
     let mut rest = bytes;
     while let Some((length, after)) = rest.split_first_chunk() {
@@ -110,7 +112,7 @@ fn whole_entries(bytes: &[u8]) -> Vec<Vec<u8>> {
         found.push(entry.to_vec());
         rest = after;
     }
-    found
+    (found, (bytes.len() - rest.len()) as u64)
 }
 
 #[cfg(test)]
@@ -129,7 +131,7 @@ mod tests {
         let whole = std::fs::read(&path).unwrap();
         for length in 0..=whole.len() {
             std::fs::write(&path, &whole[..length]).unwrap();
-            let (_, found) = Journal::open(&path).unwrap();
+            let (journal, found) = Journal::open(&path).unwrap();
             let expected: &[&[u8]] = match length {
                 0..7 => &[],
                 7..14 => &[b"one"],
@@ -137,6 +139,10 @@ mod tests {
                 _ => &[b"one", b"two", b"three"],
             };
             assert_eq!(found, expected, "{length}");
+            journal.append([&b"next"[..]]);
+            let (_, again) = Journal::open(&path).unwrap();
+            assert_eq!(again.last().unwrap(), b"next", "{length}");
+            assert_eq!(again[..again.len() - 1], *expected, "{length}");
         }
     }
 

@@ -76,16 +76,21 @@ const VICTIMS: [Victim; 8] = [
     Victim::NetworkTwice,
 ];
 
+/// Returns whether the long size is asked for.
+pub(crate) fn is_long() -> bool {
+    setting("IDLEWILD_LONG").is_some_and(|long| long > 0)
+}
+
 pub(crate) fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }
 
 /// Chance from a seed: SplitMix64.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -93,20 +98,27 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    fn moment(&mut self, most_ms: u64) -> Duration {
+    pub(crate) fn moment(&mut self, most_ms: u64) -> Duration {
         Duration::from_millis(self.next() % most_ms)
     }
 }
 
-/// Returns a port that is free, below those that the system gives to connections by itself, so
-/// that nobody takes it while the network is down.
+/// Returns a port that is free, as [`free_ports`] does.
 pub(crate) fn free_port() -> u16 {
+    free_ports(1)
+}
+
+/// Returns the first of so many free ports in a row, below those that the system gives to
+/// connections by itself, so that nobody takes them while the network is down.
+pub(crate) fn free_ports(count: u16) -> u16 {
     // Tests of one process may look at the same time.
     static ASKED: AtomicU16 = AtomicU16::new(0);
     let apart = 100 * ASKED.fetch_add(1, Ordering::Relaxed);
-    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap() + apart;
+    // So do other processes, of which those beside each other have numbers beside each other.
+    let first = 20_000 + 16 * u16::try_from(std::process::id() % 600).unwrap() + apart;
+    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
     let mut ports = (first..32_000).chain(20_000..first);
-    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+    ports.find(|port| (*port..*port + count).all(is_free)).unwrap()
 }
 
 /// Ends a network in order, then counts all value from its files alone.
@@ -431,8 +443,7 @@ fn commands_brought_answers(record: &Record, leases: &[LeaseView]) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_network_killed_at_any_moment_loses_nothing_and_pays_once() {
     let seed = setting("IDLEWILD_SEED").unwrap_or(SEED);
-    let is_long = setting("IDLEWILD_LONG").is_some_and(|long| long > 0);
-    let kills = if is_long { KILLS_LONG } else { KILLS };
+    let kills = if is_long() { KILLS_LONG } else { KILLS };
     println!("IDLEWILD_SEED={seed}: {} kills", kills + KILLS_AT_BIRTH);
     let began = Instant::now();
     let mut storm = Storm::new(seed);

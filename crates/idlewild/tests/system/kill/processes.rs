@@ -1,13 +1,14 @@
 //! A process of a test that is started, killed and started again, and the workers below it.
 
 use std::fs::{self, OpenOptions};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-use crate::common::{Home, until};
+use crate::common::{Home, command_within, until};
 
 /// How long what a dead process started may outlive it.
 const ORPHANS_MAX: Duration = Duration::from_secs(5);
@@ -88,6 +89,8 @@ pub(crate) async fn gone(processes: &[Process]) {
 pub(crate) struct Service {
     pub(crate) home: Home,
     words: Vec<String>,
+    /// The network namespace that it runs in, if not this one's.
+    namespace: Option<PathBuf>,
     child: Option<Child>,
     /// How long the log was when it was last started.
     said_before: usize,
@@ -96,7 +99,13 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn new(words: &[&str]) -> Self {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
-        Self { home: Home::default(), words, child: None, said_before: 0 }
+        Self { home: Home::default(), words, namespace: None, child: None, said_before: 0 }
+    }
+
+    /// Lets it run in a network namespace from now on.
+    pub(crate) fn within(mut self, namespace: PathBuf) -> Self {
+        self.namespace = Some(namespace);
+        self
     }
 
     /// Starts it; what it says is added to its log.
@@ -104,7 +113,12 @@ impl Service {
         assert!(self.child.is_none(), "it runs already");
         self.said_before = self.log().len();
         let log = OpenOptions::new().create(true).append(true).open(self.home.path("log")).unwrap();
-        let mut command = Command::from(self.home.command());
+        let directory = self.home.directory.path();
+        let command = match &self.namespace {
+            Some(namespace) => command_within(namespace, directory),
+            None => self.home.command(),
+        };
+        let mut command = Command::from(command);
         command.args(&self.words).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
         self.child = Some(command.spawn().unwrap());
     }
@@ -138,6 +152,28 @@ impl Service {
         }
     }
 
+    /// Returns whether it was started and not ended from here.
+    pub(crate) const fn is_up(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Waits until it ends by itself, and returns its exit code.
+    pub(crate) async fn ended(&mut self, limit: Duration) -> i32 {
+        let mut child = self.child.take().unwrap();
+        let Ok(status) = tokio::time::timeout(limit, child.wait()).await else {
+            panic!("{:?} does not end by itself within {limit:?}\n{}", self.words, self.log());
+        };
+        status.unwrap().code().unwrap_or(-1)
+    }
+
+    /// Returns its memory that is in use, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kib: u64 = line.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+        kib * 1_024
+    }
+
     /// Starts it again if it ended because the node was away, as a service manager does; returns
     /// whether it has said `text` since its last start.
     pub(crate) fn supervised(&mut self, text: &str) -> bool {
@@ -147,7 +183,7 @@ impl Service {
             self.child = None;
             self.start();
         }
-        self.log()[self.said_before..].contains(text)
+        self.said().contains(text)
     }
 
     /// Stops it where it is; what it started goes on.
@@ -201,6 +237,11 @@ impl Service {
         let status = status.expect("it ends when it is asked to").unwrap();
         assert!(status.success(), "{:?}: {status}\n{}", self.words, self.log());
         gone(&workers).await;
+    }
+
+    /// Returns what it said since its last start.
+    pub(crate) fn said(&self) -> String {
+        self.log()[self.said_before..].to_owned()
     }
 
     /// Returns what it said so far.
