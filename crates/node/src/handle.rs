@@ -112,6 +112,8 @@ impl NodeHandle {
         for (index, answer) in indices.into_iter().zip(answers) {
             let Some(answer) = answer else { continue };
             let answer = tokio::select! {
+                // What is final is told, even by a node that stops.
+                biased;
                 answer = tokio::time::timeout_at(until, answer) => answer,
                 _ = self.shared.fault.wait() => return Err(Stopped),
             };

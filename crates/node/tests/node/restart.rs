@@ -307,7 +307,8 @@ async fn a_node_without_its_history_says_so() {
     let index = network.data.path().join("index.sqlite");
     let store = rusqlite::Connection::open(index).unwrap();
     store.execute_batch("DROP TABLE events").unwrap();
-    account.submit(transfer(2)).await.unwrap();
+    // The node may stop before the answer is out.
+    let _ = account.submit(transfer(2)).await;
     let why = stopped(&network.node).await;
     assert!(why.contains("the history cannot be written"), "{why}");
     let health = reqwest::get(network.url("/healthz")).await.unwrap();
